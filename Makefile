@@ -1,0 +1,55 @@
+# make smoke   prepare demo data, train three recipes, print the leaderboard (sets .venv up first)
+# make test    lint and the test-suite
+# make lint    ruff (rules and format) and mypy
+# make lock    resolve requirements.lock anew from pyproject.toml
+#
+# PYTHON=python3.12   another interpreter
+# CUDA=cu12           DALI for CUDA 12; resolved when installed, the lock is for CUDA 13
+
+PYTHON ?= python3
+CUDA ?= cu13
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-$(CUDA)
+DEMO := data/demo
+SMOKE_RUNS := runs/smoke
+UV := $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode
+
+# Byte code halves the start of every process.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: install smoke test lint lock
+
+install: $(INSTALLED)
+
+$(BIN)/uv:
+	@sh ./.ci/make-venv $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check 'uv>=0.5'
+
+$(INSTALLED): $(BIN)/uv requirements.lock pyproject.toml
+ifeq ($(CUDA),cu13)
+	@$(UV) --require-hashes -r requirements.lock
+	@$(UV) --no-deps -e .
+else
+	@$(UV) -e '.[$(CUDA),test]'
+endif
+	@rm -f $(VENV)/.installed-* && touch $@
+
+smoke: $(INSTALLED)
+	@$(BIN)/top1 prep demo $(DEMO)
+	@rm -rf $(SMOKE_RUNS)
+	@$(BIN)/top1 submit efficientnetv2_s+tiny lenet5 alexnet+tiny --data $(DEMO) --runs $(SMOKE_RUNS) \
+	  --local --parallel 2
+	@$(BIN)/top1 leaderboard --runs $(SMOKE_RUNS)
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: lint
+	@$(BIN)/python -m pytest -n 2
+
+lock: $(BIN)/uv
+	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra cu13 --extra test \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock

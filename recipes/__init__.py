@@ -1,0 +1,62 @@
+"""The book of recipes: one module per family, pure data, standard library only."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+from recipes.schema import Recipe
+
+# In the order of the lineage, which is the order of `top1 list`.
+_FAMILIES = ("lenet", "alexnet", "efficientnet_v2")
+
+
+class UnknownRecipeError(LookupError):
+    """There is no recipe of this name; `names` are those there are."""
+
+    def __init__(self, name: str, names: list[str]) -> None:
+        super().__init__(f"there is no recipe {name!r}")
+        self.name, self.names = name, names
+
+
+@cache
+def all_recipes() -> dict[str, Recipe]:
+    """Return every recipe of the book by its name, in the order of the lineage."""
+    found = [r for family in _FAMILIES for r in _recipes_of(importlib.import_module(f"recipes.{family}"))]
+    return {recipe.name: recipe for recipe in found}
+
+
+def get(name: str) -> Recipe:
+    """Return the recipe called `name`, or that of `path/to/file.py:NAME`. Raises UnknownRecipeError."""
+    path, colon, variable = name.rpartition(":")
+    if colon and path.endswith(".py"):
+        return load_file(Path(path), variable)
+    book = all_recipes()
+    if name not in book:
+        raise UnknownRecipeError(name, list(book))
+    return book[name]
+
+
+def load_file(path: Path, variable: str) -> Recipe:
+    """Return the Recipe called `variable` in a Python file of one's own.
+
+    Raises FileNotFoundError when there is no such file, UnknownRecipeError when it has no such recipe.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    spec = importlib.util.spec_from_file_location(f"recipe_file_{path.stem}", path)
+    assert spec is not None  # a .py file has a spec and a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    recipe = vars(module).get(variable)
+    if not isinstance(recipe, Recipe):
+        names = [key for key, value in vars(module).items() if isinstance(value, Recipe)]
+        raise UnknownRecipeError(variable, names)
+    return recipe
+
+
+def _recipes_of(module: object) -> list[Recipe]:
+    return [value for value in vars(module).values() if isinstance(value, Recipe)]
