@@ -1,0 +1,116 @@
+"""From what a person typed to a recipe: a name, `--set` changes, `--tiny`. Light."""
+
+from __future__ import annotations
+
+import ast
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import recipes
+from pipeline.errors import UsageError, nearest
+from pipeline.tiny import tiny
+from recipes.checks import problems
+from recipes.schema import Recipe
+from recipes.serialize import field_paths, leaf_type, with_value
+
+TINY = "+tiny"
+
+
+def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) -> Recipe:
+    """Return the recipe `name` (or path/to/file.py:NAME) with changes, which come after shrinking.
+
+    small: its small form, which the name `NAME+tiny` asks for too. classes: what the data hold, for that.
+
+    Raises UsageError, with the nearest names, when there is no such recipe or field.
+    """
+    recipe = named_recipe(name.removesuffix(TINY))
+    if small or name.endswith(TINY):
+        recipe = tiny(recipe, classes)
+    for change in changes:
+        recipe = set_field(recipe, change)
+    found = problems(recipe)
+    if found:
+        raise UsageError(f"{found[0]}. Correct the recipe or the --set.")
+    return recipe
+
+
+def named_recipe(name: str) -> Recipe:
+    """Return a recipe by name or file, unchanged."""
+    try:
+        return recipes.get(name)
+    except recipes.UnknownRecipeError as error:
+        raise UsageError(f"{error}{nearest(error.name, error.names)} `top1 list` shows all.") from error
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no file {error}; a recipe of one's own is path/to/file.py:NAME."
+        ) from error
+    except (SyntaxError, ImportError, TypeError, NameError) as error:
+        raise UsageError(f"{Path(name).name} is not a recipe file: {error}. Correct it there.") from error
+
+
+def set_field(recipe: Recipe, change: str) -> Recipe:
+    """Return the recipe derived by `path.of.field=value`; its name and `modified` say so."""
+    path, equals, text = change.partition("=")
+    if not equals:
+        raise UsageError(f"--set {change!r} has no value; write --set optimizer.lr=0.05.")
+    paths = {p: v for p, v in field_paths(recipe).items() if p not in ("name", "modified")}
+    if path not in paths:
+        raise UsageError(
+            f"{recipe.name} has no field {path!r}{nearest(path, paths)} `top1 show {recipe.name} --json` "
+            "has every field."
+        )
+    value = _read(text, path)
+    return replace(
+        with_value(recipe, path, value),
+        name=f"{recipe.name}+{path}={text}".replace("/", "_"),
+        modified=(*recipe.modified, f"{path}: {paths[path]} -> {value}"),
+    )
+
+
+def _read(text: str, path: str) -> Any:
+    """Read a value as the field's type has it. Raises UsageError."""
+    wanted = leaf_type(Recipe, path)
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
+    if isinstance(value, int) and not isinstance(value, bool) and _accepts(wanted, float):
+        value = value if _accepts(wanted, int) else float(value)
+    if not _is_of(value, wanted):
+        raise UsageError(f"--set {path}={text}: {value!r} is not {_named(wanted)}.")
+    return value
+
+
+def _is_of(value: Any, wanted: Any) -> bool:
+    origin = typing.get_origin(wanted)
+    if wanted is Any:
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_of(value, part) for part in typing.get_args(wanted))
+    if origin is typing.Literal:
+        return value in typing.get_args(wanted)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_number(item) for item in value)
+    if wanted is type(None):
+        return value is None
+    if wanted is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(wanted, type) and isinstance(value, wanted)
+
+
+def _accepts(wanted: Any, kind: type) -> bool:
+    return wanted is kind or kind in typing.get_args(wanted)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _named(wanted: Any) -> str:
+    if typing.get_origin(wanted) is typing.Literal:
+        return "one of " + ", ".join(map(str, typing.get_args(wanted)))
+    return f"a value of type {getattr(wanted, '__name__', wanted)}"

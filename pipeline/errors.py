@@ -1,0 +1,21 @@
+"""The mistakes that people make, told in one sentence. Light: standard library only."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class Top1Error(Exception):
+    """A person's mistake, or a state of the world, that one sentence explains; printed without a traceback.
+
+    The sentence has three parts: what was wrong (with the value), what was expected, what to do.
+    """
+
+
+class UsageError(Top1Error):
+    """A command that was misused; exit code 2 where Top1Error exits with 1."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return `; did you mean X or Y?` for the names closest to `word`, or a full stop."""
+    close = difflib.get_close_matches(word, list(words), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else "."

@@ -1,0 +1,176 @@
+"""From command-line options to a plan and a run folder. Light: reads a manifest's header, never its body."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline import runs
+from pipeline.choose import choose_recipe
+from pipeline.data.header import read_header
+from pipeline.errors import Top1Error, UsageError
+from pipeline.plan import DataFacts, Plan, make_plan
+from recipes.schema import Recipe
+
+PLAN_SECONDS = 60.0  # how long the other ranks wait for rank 0's plan
+
+
+def data_facts(folder: Path) -> DataFacts:
+    """Return what a plan needs of a prepared folder. Raises Top1Error when it is not one."""
+    header = read_header(folder)
+    return DataFacts(
+        path=str(folder.resolve()),
+        name=header.name,
+        classes=len(header.classes),
+        train_images=header.splits["train"].images,
+        val_images=header.splits["val"].images,
+        fingerprint=header.fingerprint,
+        official=header.official,
+    )
+
+
+def plan_for(recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus: int | None = None) -> Plan:
+    """Put a recipe on the machine that the options describe."""
+    gpus = gpus or options.gpus * getattr(options, "nodes", 1)
+    return make_plan(
+        recipe,
+        facts,
+        id=uuid.uuid4().hex,
+        gpus=gpus,
+        micro_batch=options.micro_batch,
+        checkpoint_every=getattr(options, "checkpoint_every", None),
+        log_every=getattr(options, "log_every", None),
+        seed=options.seed,
+        threads=options.threads or allotted_threads(gpus * getattr(options, "parallel", 1)),
+        precision=options.precision,
+        deterministic=options.deterministic,
+        device=options.device,
+    )
+
+
+def allotted_threads(processes: int) -> int:
+    """Return the CPUs each of several processes may use of those the scheduler allotted to us."""
+    return max(1, len(os.sched_getaffinity(0)) // processes)
+
+
+def new_run(
+    recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus: int | None = None
+) -> tuple[Path, Plan]:
+    """Return a folder and the plan of a new run; nothing is written yet."""
+    folder = getattr(options, "run", None) or runs.new_folder(options.runs, recipe.name, options.seed)
+    commit, dirty = git_state()
+    plan = replace(
+        plan_for(recipe, facts, options, gpus),
+        tracking=tracking_of(options.tracking, folder),
+        commit=commit,
+        dirty=dirty,
+        created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        command=shlex.join(["top1", *sys.argv[1:]]),
+    )
+    return folder, plan
+
+
+def write_runs(planned: list[tuple[Path, Plan]]) -> None:
+    for folder, plan in planned:
+        runs.write_plan(folder, plan)
+
+
+def open_or_create(options: argparse.Namespace, world: int) -> tuple[Path, Plan]:
+    """Return the run that `top1 train` is about: the one in --run, or a new one.
+
+    Under a launcher every rank comes here; rank 0 writes the plan and the others wait for it.
+    """
+    if options.run and (options.run / runs.PLAN).exists():
+        return options.run, _matching(options, world)
+    if world > 1 and not options.run:
+        raise UsageError("under a launcher every process must be told the run folder: add --run DIR.")
+    if options.recipe is None or options.data is None:
+        missing = "RECIPE and --data DIR" if options.recipe is None else "--data DIR"
+        raise UsageError(f"a new run needs {missing}; `top1 list` shows the recipes.")
+    if int(os.environ.get("RANK", "0")) > 0:
+        return options.run, _wait_for_plan(options.run)
+    facts = data_facts(options.data)
+    recipe = choose_recipe(options.recipe, options.set, options.tiny, facts.classes)
+    folder, plan = new_run(recipe, facts, options, world)
+    _refuse_foreign(folder)
+    runs.write_plan(folder, plan)
+    return folder, plan
+
+
+def _matching(options: argparse.Namespace, world: int) -> Plan:
+    """Return the plan of an existing run, refusing options that contradict it."""
+    plan = runs.read_plan(options.run)
+    if options.recipe:
+        asked = choose_recipe(options.recipe, options.set, options.tiny, plan.data.classes)
+        if asked.name != plan.recipe.name:
+            raise Top1Error(
+                f"{options.run} is a run of {plan.recipe.name}, not of {asked.name}. Nothing was changed; "
+                "choose another --run folder."
+            )
+    if options.data and str(options.data.resolve()) != plan.data.path:
+        raise Top1Error(
+            f"{options.run} was planned with the data in {plan.data.path}, not {options.data}. "
+            "Leave --data out to go on, or choose another --run folder."
+        )
+    if world != plan.gpus:
+        raise Top1Error(
+            f"{options.run} was planned for {plan.gpus} processes, and {world} were started. "
+            f"Start {plan.gpus} to go on."
+        )
+    return plan
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise Top1Error(
+            f"{folder} exists and is not a run folder. Nothing was changed; choose another --run."
+        )
+
+
+def _wait_for_plan(folder: Path) -> Plan:
+    deadline = time.monotonic() + PLAN_SECONDS
+    while not (folder / runs.PLAN).exists():
+        if time.monotonic() > deadline:
+            raise Top1Error(
+                f"rank 0 wrote no plan to {folder} within {PLAN_SECONDS:.0f} s. Look at its output."
+            )
+        time.sleep(0.1)
+    return runs.read_plan(folder)
+
+
+def tracking_of(uri: str | None, folder: Path) -> str | None:
+    """Return the tracking address of a run: as given, none for "none", else sqlite among the runs."""
+    if uri == "none":
+        return None
+    return uri or default_tracking(folder.resolve().parent.parent)
+
+
+def default_tracking(folder: Path) -> str:
+    """Return the address of the sqlite database that runs are tracked in without a server."""
+    return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+
+
+def git_state() -> tuple[str | None, bool]:
+    """Return the commit of this package's checkout and whether it has changes; (None, False) without one."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None, False
+    commit = _git(here, "rev-parse", "HEAD")
+    return commit or None, bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

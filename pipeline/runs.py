@@ -1,0 +1,79 @@
+"""The run folder: where a run's files are, and who may write them. Light.
+
+runs/<recipe>/<stamp>-seed<N>/ holds plan.json, metrics.jsonl, status.json, attempts.jsonl, checkpoints/,
+logs/ and, at the end, result.json and weights.safetensors. It is the truth; everything else is a view.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import Top1Error
+from pipeline.journal import read_json, write_json
+from pipeline.plan import Plan, plan_from_dict
+
+PLAN = "plan.json"
+STATUS = "status.json"
+RESULT = "result.json"
+ATTEMPTS = "attempts.jsonl"
+CHECKPOINTS = "checkpoints"
+WEIGHTS = "weights.safetensors"
+
+
+def new_folder(runs: Path, recipe: str, seed: int) -> Path:
+    """Return a folder name for a new run that nobody has yet; it is not created."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = runs / recipe / f"{stamp}-seed{seed}"
+    count = 1
+    while folder.exists():
+        count += 1
+        folder = runs / recipe / f"{stamp}-seed{seed}-{count}"
+    return folder
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Create the run folder with its plan. Raises Top1Error when it cannot be written."""
+    try:
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        write_json(folder / PLAN, plan.to_dict())
+    except OSError as error:
+        raise Top1Error(
+            f"the run folder {folder} cannot be written: {error}. Choose another --run."
+        ) from error
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return a run's plan. Raises Top1Error when there is none or it is damaged."""
+    if not (folder / PLAN).is_file():
+        raise Top1Error(f"{folder} is not a run folder: it has no {PLAN}. `top1 leaderboard` lists runs.")
+    data = read_json(folder / PLAN)
+    try:
+        return plan_from_dict(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Top1Error(
+            f"{folder / PLAN} is not a plan that this version reads: {error}. "
+            "Start a new run, or use the version that made it."
+        ) from error
+
+
+def find_runs(runs: Path) -> list[Path]:
+    """Return every run folder below `runs`, oldest name first."""
+    return sorted(path.parent for path in runs.glob(f"*/*/{PLAN}"))
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold the run folder while training. Raises Top1Error when another process on this node holds it."""
+    with open(folder / ".lock", "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Top1Error(
+                f"{folder} is being trained by another process. Wait for it or stop it; "
+                "a second run wants its own --run folder."
+            ) from error
+        yield
