@@ -1,0 +1,1 @@
+"""Data: what a set holds (manifest), which image when and how (sampling), the pixels (loader)."""

@@ -1,0 +1,167 @@
+"""A recipe's augmentations as operations of the loader: numbers drawn from counters, pixels made in DALI.
+
+Whatever changes pixels is drawn as a program (`augment_program`), a few steps an image, and all images run
+through one node of the graph: compiled code on the CPU (`augment_cpu`), torch on a GPU (`augment_torch`).
+Nothing branches in DALI. Magnitudes are numbers inside the batch: a stage changes them, nothing is rebuilt.
+
+Not here: flips and crops (the loader's), mixing of images (`pipeline.mixing`), noise in erased boxes
+(`augment_erasing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.data import augment_draw
+from pipeline.data.augment_erasing import erasing_boxes
+from pipeline.data.augment_program import Program
+from pipeline.data.operation import DataNode, Draw, Operation
+from recipes.schema import (
+    Augment,
+    AutoAugment,
+    ColorJitter,
+    Data,
+    Lighting,
+    RandAugment,
+    RandomErasing,
+    Rotation,
+    TrivialAugment,
+)
+
+
+def operation(augment: Augment, data: Data) -> Operation:
+    """Return the operation of one augmentation; `data` is the recipe's, whose crop and mean some depend on.
+
+    Raises TypeError for a geometry or a flip, which are not operations but the loader's own.
+    """
+    match augment:
+        case Lighting():
+            return LightingOperation(augment)
+        case RandomErasing():
+            return ErasingOperation(augment)
+        case RandAugment():
+            return ProgramOperation(partial(augment_draw.randaugment, augment, data))
+        case AutoAugment():
+            return ProgramOperation(partial(augment_draw.autoaugment, augment))
+        case TrivialAugment():
+            return ProgramOperation(augment_draw.trivialaugment)
+        case ColorJitter():
+            return ProgramOperation(partial(augment_draw.color_jitter, augment))
+        case Rotation():
+            return ProgramOperation(partial(augment_draw.rotation, augment, data))
+    raise TypeError(f"{augment} is not an operation: the loader itself crops and flips")
+
+
+@dataclass(frozen=True)
+class ProgramOperation:
+    """Changes pixels as `program` says: a function from a draw to (N, steps, WIDTH)."""
+
+    program: Callable[[Draw], Program]
+    where: Literal["pixels"] = "pixels"
+    needs_conditionals: bool = False
+
+    def draw(self, draw: Draw) -> list[NDArray[Any]]:
+        return [self.program(draw)]
+
+    def graph(self, images: DataNode, inputs: list[DataNode]) -> DataNode:
+        from nvidia.dali import fn
+
+        if images.device == "gpu":
+            changed = _torch_node(images, inputs[0].gpu())
+        else:
+            changed = _compiled_operator()(images, inputs[0])
+        return fn.reinterpret(changed, layout="HWC")
+
+
+@dataclass(frozen=True)
+class LightingOperation:
+    """AlexNet's colour shift, folded into the mean that normalization subtracts: no pass over the pixels."""
+
+    lighting: Lighting
+    where: Literal["mean"] = "mean"
+    needs_conditionals: bool = False
+
+    def draw(self, draw: Draw) -> list[NDArray[Any]]:
+        # To add to the pixels is to subtract from the mean.
+        return [-augment_draw.lighting_shift(self.lighting, draw).astype(np.float32)]
+
+    def graph(self, images: DataNode, inputs: list[DataNode]) -> DataNode:
+        raise NotImplementedError("lighting has no graph: it is part of the mean")
+
+
+@dataclass(frozen=True)
+class ErasingOperation:
+    """A box of zeros after normalization.
+
+    For `fill="noise"` the consumer of the images fills that box with `augment_erasing.fill_with_noise`.
+    """
+
+    erasing: RandomErasing
+    where: Literal["normalized"] = "normalized"
+    needs_conditionals: bool = False
+
+    def draw(self, draw: Draw) -> list[NDArray[Any]]:
+        boxes = erasing_boxes(self.erasing, draw)
+        return [boxes[:, :2].astype(np.float32), (boxes[:, 2:] - boxes[:, :2]).astype(np.float32)]
+
+    def graph(self, images: DataNode, inputs: list[DataNode]) -> DataNode:
+        from nvidia.dali import fn
+
+        anchor, shape = inputs
+        return fn.erase(images, anchor=anchor, shape=shape, axis_names="HW", fill_value=0.0)
+
+
+# ---------------------------------------------------------------- DALI
+
+
+@cache
+def _compiled_operator() -> Any:
+    """Return the DALI operator that runs `augment_cpu.run`; made once, since the plugin compiles for seconds.
+
+    It runs in DALI's own threads, one image each, without Python.
+    """
+    from nvidia.dali import types
+    from nvidia.dali.plugin.numba import NumbaFunction
+
+    from pipeline.data import augment_cpu
+
+    run = augment_cpu.run
+
+    def run_one(out, image, program):  # type: ignore[no-untyped-def]  # compiled, not called
+        run(out, image, program)
+
+    def set_shapes(outs, ins):  # type: ignore[no-untyped-def]
+        for sample in range(len(outs[0])):
+            for axis in range(3):
+                outs[0][sample][axis] = ins[0][sample][axis]
+
+    return NumbaFunction(
+        run_fn=run_one,
+        setup_fn=set_shapes,
+        out_types=[types.DALIDataType.UINT8],
+        in_types=[types.DALIDataType.UINT8, types.DALIDataType.FLOAT64],
+        outs_ndim=[3],
+        ins_ndim=[3, 2],
+    )
+
+
+def _torch_node(images: DataNode, programs: DataNode) -> DataNode:
+    from nvidia.dali.plugin.pytorch import fn as torch_fn
+
+    return torch_fn.torch_python_function(
+        images, programs, function=_run_in_torch, device="gpu", batch_processing=True
+    )
+
+
+def _run_in_torch(images: list[Any], programs: list[Any]) -> list[Any]:
+    import torch
+
+    from pipeline.data import augment_torch
+
+    return list(augment_torch.run(torch.stack(images), torch.stack(programs).cpu().numpy()).unbind())

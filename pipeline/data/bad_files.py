@@ -1,0 +1,57 @@
+"""Files that do not decode: what is told of one, how many a run may have, and the list in its folder.
+
+The rule of training. A draw whose window does not decode is replaced by the draw of the next image in the
+manifest, with that image's label, and so on until one decodes. Whether a window decodes is a property of
+the file, so what replaces it is a function of (seed, epoch, index, repeat) alone: the same at any world
+size, after a resume, and whether or not the file was met before. A file that is cut short may serve where
+a window lies above the cut, and be replaced where it does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.errors import Top1Error
+
+BAD_FILES = "bad_files.jsonl"  # in a run folder
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """An image that could not be used. path: as `Split.path` names it. epoch: in which it was met first."""
+
+    index: int
+    path: str
+    reason: str
+    epoch: int
+
+
+def most_bad_files(images: int, share: float) -> int:
+    """Return how many files may be bad: that share of the images, cut down, but at least one."""
+    return max(1, int(images * share))
+
+
+def too_many(found: int, images: int, share: float, last: BadFile) -> Top1Error:
+    return Top1Error(
+        f"{found} of {images} training images do not decode, more than {share:.3%} of them; the last was "
+        f"{last.path} ({last.reason}). Run `top1 prep verify` on the data, then mend or remove what it names."
+    )
+
+
+def list_in(folder: Path) -> Callable[[BadFile], None]:
+    """Return what appends a file to the list of a run folder, unless it is there: one line of JSON each.
+
+    Ranks share the list: a line is one append.
+    """
+
+    def append(bad: BadFile) -> None:
+        path = folder / BAD_FILES
+        known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        if not any(json.loads(line)["index"] == bad.index for line in known):
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(bad)) + "\n")
+
+    return append

@@ -1,0 +1,256 @@
+"""Batches of a run: which images (sampling), which windows (geometry), which pixels (graph), joined here.
+
+A loader has no state that a checkpoint would need: `batches(first_step, end_step)` is the same whatever came
+before, at any world size, thread count and prefetch depth.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+
+import numpy as np
+import torch
+
+from pipeline.data.bad_files import BadFile, most_bad_files, too_many
+from pipeline.data.feed import Chunk, Feed
+from pipeline.data.geometry import Windows, evaluation_windows, needs_crop, train_windows
+from pipeline.data.graph import Decoding, Device, Flip, Training
+from pipeline.data.operation import Draw, Operation
+from pipeline.data.resize import normalized, resized_crops
+from pipeline.data.sampling import Indices, Shard, epoch_order, repeat_numbers, steps_per_epoch
+from pipeline.data.split import Split
+from pipeline.errors import Top1Error
+from pipeline.progressive import Stage
+from recipes.schema import Augment, Data, Evaluation, HorizontalFlip, RandomResizedCrop
+
+__all__ = ["Batch", "EvalLoader", "Shard", "TrainLoader"]
+
+# Small micro-batches are made together: a DALI batch costs about a millisecond however small it is.
+_IMAGES_TOGETHER = 64
+
+
+@dataclass
+class Batch:
+    """Images of one forward pass.
+
+    images: (N, C, H, W) float32. labels: (N,) int64, on the images' device. indices: (N,) int64, the
+    numbers in the split of the images seen, a bad file's being that of its substitute. step: the optimizer
+    step (evaluation: the batch's number). sizes: (N, 2) int64, height and width of the area that is image,
+    where it varies (ten crops of whole images); zeros lie right and below.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    indices: torch.Tensor
+    step: int
+    sizes: torch.Tensor | None = None
+
+
+class TrainLoader:
+    """This rank's part of every global batch of a run.
+
+    stages: cover every step that will be asked for; they give the image size and the RandAugment magnitude.
+    repeats: times each image comes in a row (repeated augmentation).
+    max_bad_share: the share of the split's images (one at least) that may fail to decode, as this rank meets
+    them; one more raises Top1Error. on_bad_file: is told of each once, in the thread that asks for batches.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        data: Data,
+        stages: Sequence[Stage],
+        *,
+        seed: int,
+        batch_size: int,
+        shard: Shard,
+        device_id: int | None = None,
+        threads: int = 1,
+        prefetch: int = 2,
+        repeats: int = 1,
+        max_bad_share: float = 0.001,
+        on_bad_file: Callable[[BadFile], None] | None = None,
+    ) -> None:
+        if shard.batch_size != batch_size:
+            raise ValueError(f"{shard} makes batches of {shard.batch_size}, not {batch_size}")
+        self.steps_per_epoch = steps_per_epoch(len(split), batch_size)
+        self.bad_files: dict[int, BadFile] = {}  # by index, as met
+        self._split = split
+        self._data = data
+        self._stages = tuple(stages)
+        self._first_steps = [stage.first_step for stage in stages]
+        self._seed = seed
+        self._shard = shard
+        self._repeats = repeats
+        self._max_bad_share = max_bad_share
+        self._on_bad_file = on_bad_file
+        self._passes_together = max(1, _IMAGES_TOGETHER // shard.micro_batch)
+        self._feed = Feed(
+            split,
+            _train_graph(data),
+            self._windows,
+            self._note_bad_file,
+            Device(device_id, threads, prefetch),
+            most_images=self._passes_together * shard.micro_batch,
+        )
+
+    def batches(self, first_step: int, end_step: int) -> Iterator[Batch]:
+        """Yield the micro-batches of steps first_step <= step < end_step, `accumulation` of them a step.
+
+        Epochs follow each other without a pause. The iterator may be left at any point.
+        """
+        for chunk, images in self._feed.run(self._chunks(first_step, end_step)):
+            labels, indices = _labels(self._split, chunk, images), torch.from_numpy(chunk.draw.indices)
+            for number, step in enumerate(chunk.steps):
+                part = slice(number * self._shard.micro_batch, (number + 1) * self._shard.micro_batch)
+                yield Batch(images[part], labels[part], indices[part], step)
+
+    def _chunks(self, first_step: int, end_step: int) -> Iterator[Chunk]:
+        """Cut the passes of some steps into chunks; none reaches across an epoch or a stage."""
+        passes = (
+            (step, micro_step)
+            for step in range(first_step, end_step)
+            for micro_step in range(self._shard.accumulation)
+        )
+        for (epoch, stage), those in groupby(passes, lambda one: self._epoch_and_stage(one[0])):
+            order = epoch_order(self._seed, epoch, len(self._split), self._repeats)
+            repeats = repeat_numbers(len(order), self._repeats)
+            while together := list(islice(those, self._passes_together)):
+                slots = np.concatenate([self._slots(*one) for one in together])
+                draw = Draw(
+                    self._seed, epoch, order[slots], repeats[slots], stage.image_size, stage.randaugment
+                )
+                yield Chunk([step for step, _ in together], draw)
+
+    def _epoch_and_stage(self, step: int) -> tuple[int, Stage]:
+        stage = self._stages[bisect_right(self._first_steps, step) - 1]
+        if not stage.first_step <= step < stage.end_step:
+            raise ValueError(f"step {step} is in no stage; the stages end at {self._stages[-1].end_step}")
+        return step // self.steps_per_epoch, stage
+
+    def _slots(self, step: int, micro_step: int) -> Indices:
+        """Return where in the epoch's order the images of one pass stand."""
+        piece = self._shard.piece(micro_step)
+        first = step % self.steps_per_epoch * self._shard.batch_size
+        return np.arange(first + piece.start, first + piece.stop)
+
+    def _windows(self, draw: Draw) -> Windows:
+        return train_windows(self._data.geometry, self._split.sizes[draw.indices], draw)
+
+    def _note_bad_file(self, bad: BadFile) -> None:
+        if bad.index in self.bad_files:
+            return
+        self.bad_files[bad.index] = bad
+        if self._on_bad_file:
+            self._on_bad_file(bad)
+        found, images = len(self.bad_files), len(self._split)
+        if found > most_bad_files(images, self._max_bad_share):
+            raise too_many(found, images, self._max_bad_share, bad)
+
+
+class EvalLoader:
+    """This rank's contiguous part of a split: over the ranks every image exactly once, the last batch short.
+
+    evaluation: with one resize; a protocol of several scales takes one loader each. For ten crops the images
+    are the areas the crops are cut from. With more ranks than images some ranks yield nothing. An image that
+    does not decode raises Top1Error: a number over the others would not be the set's.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        data: Data,
+        evaluation: Evaluation,
+        *,
+        batch: int,
+        rank: int = 0,
+        world: int = 1,
+        device_id: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        if len(evaluation.resize) != 1:
+            raise ValueError(f"one loader serves one scale, not {evaluation.resize}")
+        self._split = split
+        self._evaluation = evaluation
+        self._batch = batch
+        self._part = range(rank * len(split) // world, (rank + 1) * len(split) // world)
+        self._feed = Feed(
+            split,
+            Decoding("image", data.color),
+            self._windows,
+            _refuse_bad_file,
+            Device(device_id, threads),
+            most_images=batch,
+        )
+        device = "cpu" if device_id is None else f"cuda:{device_id}"
+        self._mean = torch.tensor(data.normalize.mean, device=device)[:, None, None]
+        self._std = torch.tensor(data.normalize.std, device=device)[:, None, None]
+
+    def __len__(self) -> int:
+        """Batches of this rank."""
+        return -(-len(self._part) // self._batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for chunk, images in self._feed.run(self._chunks()):
+            windows = self._windows(chunk.draw)
+            evaluation = self._evaluation
+            crops = resized_crops(images, windows, evaluation.interpolation, evaluation.antialias)
+            made = normalized(crops, self._mean, self._std)
+            batch = Batch(
+                made,
+                _labels(self._split, chunk, made),
+                torch.from_numpy(chunk.draw.indices),
+                chunk.steps[0],
+            )
+            if self._varies:
+                batch.sizes = torch.from_numpy(windows.crop_shape.astype(np.int64))
+            yield batch
+
+    @property
+    def _varies(self) -> bool:
+        """Whether images come out at sizes of their own."""
+        return self._evaluation.views == "ten_crop" and not self._evaluation.central_square
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for number, first in enumerate(range(self._part.start, self._part.stop, self._batch)):
+            indices = np.arange(first, min(first + self._batch, self._part.stop))
+            nothing_drawn = Draw(0, 0, indices, np.zeros_like(indices), self._evaluation.crop)
+            yield Chunk([number], nothing_drawn)
+
+    def _windows(self, draw: Draw) -> Windows:
+        return evaluation_windows(self._evaluation, self._split.sizes[draw.indices])
+
+
+def _refuse_bad_file(bad: BadFile) -> None:
+    raise Top1Error(
+        f"{bad.path} does not decode ({bad.reason}); no accuracy is measured over the other images. Restore "
+        "the file, or run `top1 prep verify` on the data to find all such files."
+    )
+
+
+def _labels(split: Split, chunk: Chunk, images: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(split.labels[chunk.draw.indices]).to(images.device, non_blocking=True)
+
+
+def _train_graph(data: Data) -> Training:
+    geometry = data.geometry
+    return Training(
+        decoding=Decoding("window" if isinstance(geometry, RandomResizedCrop) else "image", data.color),
+        crops=needs_crop(geometry),
+        interpolation=geometry.interpolation,
+        antialias=geometry.antialias,
+        normalize=data.normalize,
+        operations=tuple(_operation(augment, data) for augment in data.augment[1:]),
+    )
+
+
+def _operation(augment: Augment, data: Data) -> Operation:
+    if isinstance(augment, HorizontalFlip):
+        return Flip(augment.probability)
+    from pipeline.data.augment import operation  # most recipes have no such augmentation
+
+    made: Operation = operation(augment, data)
+    return made

@@ -1,0 +1,138 @@
+"""The bytes of images, by number: files of a folder, or members of packed tars. Read ahead by threads.
+
+Both are random access, one positional read an image, so no order ever depends on storage. What comes out can
+be given to DALI. Knows nothing of windows or of training.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.data.parser import parsed_size
+from pipeline.data.pillow import DAMAGE, Content, as_bitmap
+from pipeline.data.sampling import Indices
+from pipeline.data.split import Flag, Pack, Split
+from pipeline.errors import Top1Error
+
+_THREADS = 8  # they wait for storage more than they work
+_IMAGES_PER_TASK = 8  # fewer tasks than images: a task costs about as much as a read from the page cache
+
+NOTHING: Content = np.zeros(0, np.uint8)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Contents on their way."""
+
+    parts: Sequence[Future[list[Content]]]
+
+    def contents(self) -> list[Content]:
+        """Return the content of each image, in order; NOTHING where one could not be read."""
+        return [content for part in self.parts for content in part.result()]
+
+
+class Storage:
+    """Reads the images of a split, wherever its manifest says they are."""
+
+    def __init__(self, split: Split) -> None:
+        self._split = split
+        self._root = f"{split.folder}/".encode()
+        self._shards = _open_shards(split)
+        weakref.finalize(self, _close, self._shards)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="read-images")
+
+    def read_ahead(self, indices: Indices) -> Reading:
+        """Begin to read some images."""
+        parts = (
+            indices[first : first + _IMAGES_PER_TASK] for first in range(0, len(indices), _IMAGES_PER_TASK)
+        )
+        return Reading([self._pool.submit(self._read_each, part) for part in parts])
+
+    def read(self, index: int) -> Content:
+        """Return one image such that DALI's parser finds the indexed size: as stored, or as a bitmap.
+
+        Raises one of DAMAGE where Pillow does not decode it either, or to another size.
+        """
+        content = self._stored(index)
+        if not len(content):
+            raise ValueError("it is empty")
+        size = tuple(self._split.sizes[index].tolist())
+        if self._split.flags[index] & Flag.BY_PILLOW or parsed_size(content) != size:
+            return as_bitmap(content, size)
+        return content
+
+    def _read_each(self, indices: Indices) -> list[Content]:
+        return [self._read_or_nothing(int(index)) for index in indices]
+
+    def _read_or_nothing(self, index: int) -> Content:
+        try:
+            return self.read(index)
+        except DAMAGE:
+            return NOTHING
+
+    def _stored(self, index: int) -> Content:
+        pack = self._split.pack
+        if pack is not None:
+            return _read(self._shards[pack.shard[index]], int(pack.offset[index]), int(pack.bytes[index]))
+        file = os.open(self._root + self._split.paths.encoded(index).tobytes(), os.O_RDONLY)
+        try:
+            return _read(file, 0, os.fstat(file).st_size)
+        finally:
+            os.close(file)
+
+
+def _read(file: int, offset: int, count: int) -> Content:
+    """Return `count` bytes from `offset`, fewer where the file ends before."""
+    content = np.empty(count, np.uint8)
+    filled = 0
+    while filled < count:
+        got = os.preadv(file, [content[filled:]], offset + filled)
+        if got == 0:
+            break
+        filled += got
+    return content[:filled]
+
+
+def _open_shards(split: Split) -> list[int]:
+    """Open the tars of a pack. Raises Top1Error for one that is missing or shorter than its index says."""
+    files: list[int] = []
+    if split.pack is None:
+        return files
+    try:
+        for shard, end in zip(split.pack.shards, _ends(split.pack), strict=True):
+            files.append(os.open(split.folder / shard, os.O_RDONLY))
+            size = os.fstat(files[-1]).st_size
+            if size < end:
+                raise Top1Error(
+                    f"{split.folder / shard} has {size} bytes where its index needs {end}: it was cut short. "
+                    "Copy it again, or pack the data again with `top1 prep pack`."
+                )
+    except OSError as error:
+        _close(files)
+        raise Top1Error(
+            f"{error.filename} cannot be opened ({error.strerror}); the index of {split.folder} needs it. "
+            "Copy it again, or pack the data again with `top1 prep pack`."
+        ) from error
+    except Top1Error:
+        _close(files)
+        raise
+    return files
+
+
+def _ends(pack: Pack) -> list[int]:
+    """Return where the last member of each shard ends, 0 where the split has none in it."""
+    last = np.zeros(len(pack.shards), np.int64)
+    np.maximum.at(last, pack.shard, pack.offset + pack.bytes)
+    ends: list[int] = last.tolist()
+    return ends
+
+
+def _close(files: Sequence[int]) -> None:
+    for file in files:
+        os.close(file)
