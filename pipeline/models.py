@@ -1,0 +1,92 @@
+"""From a recipe's words about a network to the network. Heavy; knows no optimizer and no data."""
+
+from __future__ import annotations
+
+import timm
+import torchvision
+from torch import nn
+
+from pipeline.batch_norm import set_batch_norm, set_constants
+from pipeline.errors import Top1Error
+from pipeline.networks import NETWORKS
+from recipes.schema import He, Initialization, Model, Normal, Regularization
+
+
+def build(
+    model: Model,
+    regularization: Regularization,
+    *,
+    micro_batch: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> nn.Module:
+    """Return the recipe's network, initialized as the recipe says from torch's default generator.
+
+    micro_batch: images of a training pass, for batch-norm statistics over groups; evaluation has none.
+
+    Raises Top1Error when the library has no such constructor or refuses its arguments.
+    """
+    network = construct(model, regularization)
+    if model.initialization:
+        initialize(network, model.initialization)
+    if model.batch_norm and micro_batch:
+        set_batch_norm(network, model.batch_norm, micro_batch, rank, world)
+    elif model.batch_norm:
+        set_constants(network, model.batch_norm)
+    return network
+
+
+def construct(model: Model, regularization: Regularization) -> nn.Module:
+    """Return the network of a "library:name" constructor with the recipe's arguments."""
+    library, _, name = model.constructor.partition(":")
+    arguments = {**_regularization(library, regularization), **model.arguments}
+    try:
+        match library:
+            case "timm":
+                return timm.create_model(name, num_classes=model.num_classes, **arguments)
+            case "torchvision":
+                return torchvision.models.get_model(name, num_classes=model.num_classes, **arguments)
+            case "top1":
+                return NETWORKS[name](num_classes=model.num_classes, **arguments)
+    except (TypeError, RuntimeError, ValueError, KeyError) as error:
+        raise Top1Error(
+            f"{model.constructor} cannot be built with {arguments}: {error}. "
+            "Correct model.constructor or model.arguments."
+        ) from error
+    raise Top1Error(
+        f"model.constructor is {model.constructor!r}; it must begin with timm:, torchvision: or top1:."
+    )
+
+
+def initialize(network: nn.Module, initialization: Initialization) -> None:
+    """Draw weights of convolutions and linear layers as the recipe says; biases are 0 or 1."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            match initialization.weights:
+                case Normal(std=std):
+                    nn.init.normal_(module.weight, std=std)
+                case He(fan=fan):
+                    nn.init.kaiming_normal_(module.weight, mode=fan, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.constant_(module.bias, float(name in initialization.ones_bias))
+
+
+def set_dropout(network: nn.Module, probability: float | None) -> None:
+    """Change the classifier's dropout, which progressive learning raises from stage to stage."""
+    if probability is None:
+        return
+    if isinstance(getattr(network, "drop_rate", None), float):  # timm applies it as a function
+        network.drop_rate = probability
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+
+
+def _regularization(library: str, regularization: Regularization) -> dict[str, float]:
+    """Return dropout and stochastic depth under the names the library's constructors use."""
+    names = {
+        "timm": ("drop_rate", "drop_path_rate"),
+        "torchvision": ("dropout", "stochastic_depth_prob"),
+    }.get(library, ("dropout", "drop_path"))
+    values = (regularization.dropout, regularization.drop_path)
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}

@@ -1,0 +1,48 @@
+"""AlexNet as Krizhevsky et al. 2012 trained it on two GPUs: two groups, response normalization."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class AlexNet2012(nn.Module):
+    """AlexNet. (N, 3, S, S) -> (N, num_classes); S is 224 in the paper, at least 67.
+
+    width: share of the paper's channels (1.0 has 60,965,224 parameters for 1000 classes).
+    dropout: probability after fc6 and fc7.
+    """
+
+    def __init__(self, num_classes: int = 1000, dropout: float = 0.5, width: float = 1.0) -> None:
+        super().__init__()
+        c1, c2, c3, c5 = (round(c * width) for c in (96, 256, 384, 256))
+        hidden = round(4096 * width)
+        self.conv1 = nn.Conv2d(3, c1, 11, stride=4)
+        self.conv2 = nn.Conv2d(c1, c2, 5, padding=2, groups=2)
+        self.conv3 = nn.Conv2d(c2, c3, 3, padding=1)
+        self.conv4 = nn.Conv2d(c3, c3, 3, padding=1, groups=2)
+        self.conv5 = nn.Conv2d(c3, c5, 3, padding=1, groups=2)
+        # 224 pixels leave 6x6 here; the adaptive pool is the identity then and lets --tiny sizes through.
+        self.pool5 = nn.AdaptiveAvgPool2d(6)
+        self.fc6 = nn.Linear(c5 * 36, hidden)
+        self.fc7 = nn.Linear(hidden, hidden)
+        self.fc8 = nn.Linear(hidden, num_classes)
+        self.drop6 = nn.Dropout(dropout)
+        self.drop7 = nn.Dropout(dropout)
+        # k=2, n=5, alpha=1e-4, beta=0.75 (§3.3). PyTorch divides alpha by n, and so does the authors' code.
+        self.norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The authors' framework rounds the number of positions up: 224 pixels give 55 with the right
+        # and bottom edge padded by 3 (cuda-convnet2 layer.py).
+        x = functional.pad(x, (0, 3, 0, 3))
+        x = _pool(self.norm(self.conv1(x).relu()))
+        x = _pool(self.norm(self.conv2(x).relu()))
+        x = self.conv4(self.conv3(x).relu()).relu()
+        x = self.pool5(_pool(self.conv5(x).relu())).flatten(1)
+        x = self.drop6(self.fc6(x).relu())
+        x = self.drop7(self.fc7(x).relu())
+        return self.fc8(x)
+
+
+def _pool(x: Tensor) -> Tensor:
+    """Overlapping pooling, 3x3 with stride 2 (§3.4); a map already smaller than that passes unpooled."""
+    return functional.max_pool2d(x, 3, 2) if min(x.shape[-2:]) >= 3 else x

@@ -1,0 +1,216 @@
+"""What people and programs read of a run: status.json, attempts.jsonl, result.json, a line an epoch.
+
+Written by the main process only. Light: plain files and text; a progress bar on a terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline import runs
+from pipeline.journal import write_json
+from pipeline.plan import Plan
+from pipeline.progressive import Stage
+from recipes.schema import Evaluation
+
+STATUS_SECONDS = 5.0  # between two writes of status.json
+
+
+class Counts(Protocol):
+    """What a report needs of an evaluation (pipeline.evaluate.Score)."""
+
+    top1: float
+    top5: float
+    stderr: float
+    images: int
+    seconds: float
+
+
+class Report:
+    """The reporting side of one process's attempt at a run."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+        self.attempt = 1 + sum(1 for _ in _lines(folder / runs.ATTEMPTS))
+        self._bar = _Bar(plan.total_steps)
+        self._since = self._asked = time.monotonic()
+        self._counted = 0  # steps done when the rate was last taken
+        self._rate = 0.0
+        self._top1: float | None = None
+        self._written = 0.0
+        self._saved = 0
+
+    def started(self, done: int) -> None:
+        """Note the attempt, and from where it goes on."""
+        self._counted = self._saved = done
+        self._since = self._asked = time.monotonic()
+        line = {
+            "attempt": self.attempt,
+            "step": done,
+            "time": time.time(),
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        }
+        with open(self.folder / runs.ATTEMPTS, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        where = f"from step {done}" if done else "from the start"
+        say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
+        self._write_status("running", done)
+
+    def progress(self, done: int, loss: float, lr: float, stage: Stage) -> dict[str, float]:
+        """Return the values of one journal record and show them."""
+        now = time.monotonic()
+        if done > self._counted:
+            self._rate = (done - self._counted) * self.plan.batch_size / max(now - self._since, 1e-9)
+        self._counted, self._since = done, now
+        self._bar.show(done, loss, self._rate, self._eta(done))
+        if now - self._written > STATUS_SECONDS:
+            self._write_status("running", done)
+        return {
+            "train/loss": loss,
+            "train/lr": lr,
+            "train/image_size": stage.image_size,
+            "train/images_per_second": self._rate,
+        }
+
+    def validated(self, done: int, score: Counts) -> None:
+        """Print the line of an epoch; the time of an evaluation does not count as training."""
+        self._top1 = score.top1
+        self._since = time.monotonic()
+        self._bar.clear()
+        epochs = self.plan.recipe.schedule.epochs
+        say(
+            f"epoch {self.plan.epoch_at(done):.4g}/{epochs:.4g}  step {done}  top-1 {score.top1:.2f}  "
+            f"top-5 {score.top5:.2f}  {self._rate:.0f} img/s  {_duration(self._eta(done))} left"
+        )
+        self._write_status("running", done)
+
+    def seconds_since_last_call(self) -> float:
+        """Return the seconds of this attempt that no call has returned yet."""
+        now = time.monotonic()
+        seconds, self._asked = now - self._asked, now
+        return seconds
+
+    def saved(self, done: int) -> None:
+        self._saved = done
+
+    def stopped(self, done: int) -> None:
+        self._bar.clear()
+        self._saved = done
+        self._write_status("stopped", done)
+        say(f"stopped at step {done}, saved; start the same command again to go on")
+
+    def failed(self) -> None:
+        self._bar.clear()
+        self._write_status("failed", self._counted)
+
+    def finished(
+        self, facts: dict[str, Any], scores: list[tuple[int | None, Evaluation, Any]], sha256: str
+    ) -> None:
+        """Write result.json: what every target measured, and at what cost."""
+        seconds = facts["seconds"] + self.seconds_since_last_call()
+        trained = self.plan.total_steps * self.plan.batch_size
+        result = {
+            "recipe": self.plan.recipe.name,
+            "run": str(self.folder),
+            "seed": self.plan.seed,
+            "commit": self.plan.commit,
+            "epochs": self.plan.recipe.schedule.epochs,
+            "gpu_hours": seconds * self.plan.gpus / 3600,
+            "images_per_second": trained / seconds,
+            "last": facts["last"],
+            "best": facts["best"],
+            "results": [result_of(index, evaluation, score) for index, evaluation, score in scores],
+            "weights_sha256": sha256,
+        }
+        write_json(self.folder / runs.RESULT, result)
+        self._saved = self.plan.total_steps
+        self._write_status("finished", self.plan.total_steps)
+        for _, evaluation, score in scores:
+            say(
+                f"result  top-1 {score.top1:.2f}  top-5 {score.top5:.2f}  +-{score.stderr:.2f}  "
+                f"{score.images} images  {evaluation.protocol}"
+            )
+
+    def _eta(self, done: int) -> float | None:
+        left = (self.plan.total_steps - done) * self.plan.batch_size
+        return left / self._rate if self._rate else None
+
+    def _write_status(self, state: str, done: int) -> None:
+        self._written = time.monotonic()
+        status = {
+            "state": state,
+            "attempt": self.attempt,
+            "epoch": self.plan.epoch_at(done),
+            "step": done,
+            "total_steps": self.plan.total_steps,
+            "images_per_second": self._rate,
+            "eta_seconds": self._eta(done),
+            "top1": self._top1,
+            "durable_step": self._saved,
+            "time": time.time(),
+        }
+        write_json(self.folder / runs.STATUS, status, durable=False)
+
+
+def result_of(index: int | None, evaluation: Evaluation, score: Any) -> dict[str, Any]:
+    """Return one measured protocol as result.json has it; `target` is the index in recipe.targets."""
+    return {
+        "target": index,
+        "protocol": evaluation.protocol,
+        "top1": score.top1,
+        "top5": score.top5,
+        "stderr": score.stderr,
+        "images": score.images,
+        "seconds": score.seconds,
+    }
+
+
+def say(text: str) -> None:
+    """Print one line of progress to stderr; stdout carries answers."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """A progress bar on a terminal; nothing in a log file, which gets its line per epoch."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._progress = total, None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            columns = (BarColumn(), TextColumn("{task.description}"))
+            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._progress.add_task("", total=total)
+
+    def show(self, done: int, loss: float, rate: float, eta: float | None) -> None:
+        if self._progress:
+            text = f"{done}/{self._total}  loss {loss:.3f}  {rate:.0f} img/s  {_duration(eta)} left"
+            self._progress.start()
+            self._progress.update(self._task, completed=done, description=text)
+
+    def clear(self) -> None:
+        if self._progress:
+            self._progress.stop()
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _lines(path: Path) -> list[str]:
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(encoding="utf-8").splitlines()
+    return []

@@ -1,0 +1,201 @@
+"""What came out of a run, read from its folder. Light.
+
+Reads only what a comparison needs, so that a folder written by another version of top1 stays readable.
+Judges nothing; that is `verdict.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import Top1Error
+from pipeline.journal import NAME as JOURNAL
+from pipeline.journal import read_json, read_json_or_none
+from pipeline.runs import PLAN, RESULT, STATUS
+from recipes.schema import Recipe
+from recipes.serialize import from_dict
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The data a run was trained and measured on, as its plan states it.
+
+    official: how it was proven to be the published set, else None. changes: what was done to its images.
+    """
+
+    name: str
+    fingerprint: str
+    official: str | None
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One evaluation of the final weights. target: which of the recipe's targets it was made for, if any."""
+
+    target: int | None
+    protocol: str
+    top1: float
+    top5: float | None
+    images: int
+
+    def value(self, metric: str) -> float | None:
+        return self.top1 if metric == "top1" else self.top5
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run reached. best_top1 was selected on the test set: shown, never judged."""
+
+    epochs: float
+    gpu_hours: float
+    measurements: tuple[Measurement, ...]
+    last_top1: float | None
+    best_top1: float | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands. durable_step: of the newest checkpoint that survives a crash, None without one."""
+
+    state: str
+    step: int | None = None
+    total_steps: int | None = None
+    durable_step: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. result: None until the run is finished."""
+
+    folder: Path
+    id: str
+    recipe: Recipe
+    seed: int
+    data: DataSet
+    commit: str
+    command: str
+    progress: Progress
+    result: Result | None
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read a run folder. Raises Top1Error, naming the file, where one is missing, damaged or incomplete."""
+    folder = Path(folder)
+    plan = read_json(folder / PLAN)
+    result = read_json_or_none(folder / RESULT)
+    progress = read_progress(folder)
+    try:
+        return _run(folder, plan, progress, _result(folder / RESULT, result) if result else None)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Top1Error(_not_understood(folder / PLAN, error)) from error
+
+
+def read_progress(folder: str | Path) -> Progress:
+    """Read where a run stands, from its status alone."""
+    path = Path(folder) / STATUS
+    status = read_json_or_none(path) or {}
+    try:
+        return Progress(
+            state=str(status.get("state", "not started")),
+            step=_int_or_none(status.get("step")),
+            total_steps=_int_or_none(status.get("total_steps")),
+            durable_step=_int_or_none(status.get("durable_step")),
+        )
+    except (TypeError, ValueError) as error:
+        raise Top1Error(_not_understood(path, error)) from error
+
+
+def read_runs(runs_folder: str | Path) -> tuple[list[Run], list[dict[str, str]]]:
+    """Read every run below RUNS/<recipe>/<run>/ and return (runs, problems).
+
+    problems: {"path", "what"} of each folder that is no whole run, or that is a copy of another one.
+    Raises Top1Error where there is no such folder.
+    """
+    runs_folder = Path(runs_folder)
+    if not runs_folder.is_dir():
+        raise Top1Error(f"there is no folder {runs_folder}; give the runs folder, or train something first")
+    runs: dict[str, Run] = {}
+    problems = []
+    for folder in _run_folders(runs_folder):
+        try:
+            run = read_run(folder)
+        except Top1Error as error:
+            problems.append({"path": str(folder), "what": str(error)})
+            continue
+        first = runs.setdefault(run.id, run)
+        if first is not run:  # counted twice, a mean would lean towards it
+            what = f"is a copy of {first.folder} (the same id), which is counted already"
+            problems.append({"path": str(folder), "what": what})
+    return list(runs.values()), problems
+
+
+def _run_folders(runs_folder: Path) -> Iterator[Path]:
+    """Yield what is meant to be a run: a folder two levels down with at least one of a run's files."""
+    marks = (PLAN, STATUS, RESULT, JOURNAL)
+    for folder in sorted(runs_folder.glob("*/*/")):
+        if any((folder / mark).exists() for mark in marks):
+            yield folder
+
+
+def _run(folder: Path, plan: dict[str, Any], progress: Progress, result: Result | None) -> Run:
+    recipe = from_dict(plan["recipe"])
+    if not isinstance(recipe, Recipe):
+        raise TypeError("its recipe is no Recipe")
+    data = plan["data"]
+    commit = str(plan.get("commit") or "")
+    return Run(
+        folder=folder,
+        id=str(plan["id"]),
+        recipe=recipe,
+        seed=int(plan["seed"]),
+        data=DataSet(
+            name=str(data["name"]),
+            fingerprint=str(data["fingerprint"]),
+            official=data.get("official"),
+            changes=tuple(data.get("changes", ())),
+        ),
+        commit=f"{commit}-dirty" if commit and plan.get("dirty") else commit,
+        command=str(plan.get("command") or ""),
+        progress=progress,
+        result=result,
+    )
+
+
+def _result(path: Path, data: dict[str, Any]) -> Result:
+    try:
+        return Result(
+            epochs=float(data["epochs"]),
+            gpu_hours=float(data["gpu_hours"]),
+            measurements=tuple(_measurement(item) for item in data["results"]),
+            last_top1=_float_or_none((data.get("last") or {}).get("top1")),
+            best_top1=_float_or_none((data.get("best") or {}).get("top1")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Top1Error(_not_understood(path, error)) from error
+
+
+def _measurement(data: dict[str, Any]) -> Measurement:
+    return Measurement(
+        target=_int_or_none(data["target"]),
+        protocol=str(data["protocol"]),
+        top1=float(data["top1"]),
+        top5=_float_or_none(data.get("top5")),
+        images=int(data["images"]),
+    )
+
+
+def _int_or_none(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _float_or_none(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _not_understood(path: Path, error: Exception) -> str:
+    what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+    return f"{path} is not understood: {what}. Another version of top1 wrote it, or it was changed by hand."

@@ -1,0 +1,253 @@
+"""What one process holds of a run, and how it comes by it: joining, building, restoring, saving.
+
+Knows networks, loaders, checkpoints and the journal; not the loop that uses them. A run's whole state is
+its weights, their average, the optimizer's tensors and the number of steps done: everything random is a
+function of (seed, step).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import Tensor, nn
+
+from pipeline import checkpoint, runs
+from pipeline.data.loader import TrainLoader
+from pipeline.data.manifest import Manifest
+from pipeline.data.sampling import Shard
+from pipeline.ema import WeightAverage
+from pipeline.errors import Top1Error
+from pipeline.evaluate import Score
+from pipeline.journal import Journal, cut_back
+from pipeline.models import build
+from pipeline.optim import make_optimizer
+from pipeline.plan import Plan
+from pipeline.report import Report
+from recipes.schema import Evaluation
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+ONEDNN_PAYS = 0.01  # 1e9 multiply-adds of a pass under which oneDNN's preparation costs more than it saves
+START_UP_PASSES = 2  # DDP rebuilds its buckets at the beginning of the second
+
+
+@dataclass
+class Books:
+    """What the main process alone keeps: the journal, the checkpoint writer, and what people read."""
+
+    journal: Journal
+    writer: checkpoint.CheckpointWriter
+    report: Report
+
+
+@dataclass
+class Run:
+    """Everything one process holds of a run while training it.
+
+    network: the bare network, whose names are the checkpoint's; model: the same, averaging gradients.
+    losses: one per step since they were last read, on the device. scores: of the weights as they are now.
+    facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation.
+    """
+
+    plan: Plan
+    folder: Path
+    accelerator: Accelerator
+    network: nn.Module
+    model: nn.Module
+    optimizer: Any
+    average: WeightAverage | None
+    loader: TrainLoader
+    manifest: Manifest
+    books: Books | None = None
+    losses: list[Tensor] = field(default_factory=list)
+    scores: dict[Evaluation, Score] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=lambda: {"seconds": 0.0, "best": None, "last": None})
+
+    @property
+    def device_id(self) -> int | None:
+        """The GPU of this process for DALI, None on the CPU."""
+        return self.accelerator.local_process_index if self.accelerator.device.type == "cuda" else None
+
+
+@contextlib.contextmanager
+def open_run(plan: Plan, folder: Path, report: Report) -> Iterator[tuple[Run, int]]:
+    """Join the other processes and bring the run to its newest checkpoint; yield it and the steps done.
+
+    Every rank calls this. Raises Top1Error when the folder is another process's, the data changed or the
+    number of processes is not the plan's.
+    """
+    accelerator = start_accelerator(plan)
+    main = accelerator.is_main_process
+    with runs.only_writer(folder) if main else contextlib.nullcontext():
+        run = prepare(plan, folder, accelerator)
+        done = restore(run)
+        if main:
+            run.books = open_books(folder, report, done)
+        try:
+            yield run, done
+        finally:
+            if run.books:
+                run.books.writer.wait()
+                run.books.journal.close()
+
+
+def start_accelerator(plan: Plan) -> Accelerator:
+    """Join the other processes. Raises Top1Error unless exactly the plan's number are there."""
+    cuda = torch.cuda.is_available() and plan.device != "cpu"
+    if plan.device == "cuda" and not cuda:
+        raise Top1Error("--device cuda was asked for, but torch sees no GPU here. Use --device cpu or auto.")
+    torch.set_num_threads(plan.threads)
+    torch.use_deterministic_algorithms(plan.deterministic)
+    torch.backends.cudnn.benchmark = not plan.deterministic
+    if plan.recipe.model.gmacs * plan.micro_batch < ONEDNN_PAYS:
+        torch.backends.mkldnn.set_flags(False)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    accelerator = Accelerator(
+        cpu=not cuda,
+        mixed_precision=_precision(plan.precision, cuda),
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=COLLECTIVE_TIMEOUT),
+            # Running statistics are rank 0's, sent before they are used; not before every forward pass.
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+        ],
+    )
+    # A missing environment variable otherwise trains N independent networks in silence.
+    if accelerator.num_processes != plan.gpus:
+        raise Top1Error(
+            f"the plan is for {plan.gpus} processes, but {accelerator.num_processes} joined. Start as many "
+            "with the launcher; each needs RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT."
+        )
+    return accelerator
+
+
+def _precision(asked: str, cuda: bool) -> str:
+    if asked == "auto":
+        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if cuda else "no"
+    return "no" if asked == "fp32" else asked
+
+
+def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
+    """Build the network, optimizer and loader of a run on this rank, all from the plan alone."""
+    recipe, rank, world = plan.recipe, accelerator.process_index, accelerator.num_processes
+    torch.manual_seed(plan.seed)  # the same first weights on every rank
+    network = build(
+        recipe.model, recipe.regularization, micro_batch=plan.micro_batch, rank=rank, world=world
+    ).to(accelerator.device)
+    if accelerator.device.type == "cuda":
+        network = network.to(memory_format=torch.channels_last)
+    model, optimizer = accelerator.prepare(
+        network, make_optimizer(network, recipe.optimizer, recipe.regularization)
+    )
+    manifest = _load_manifest(plan)
+    return Run(
+        plan=plan,
+        folder=folder,
+        accelerator=accelerator,
+        network=network,
+        model=model,
+        optimizer=optimizer,
+        average=WeightAverage(network, recipe.ema.decay) if recipe.ema else None,
+        loader=TrainLoader(
+            manifest.split("train"),
+            recipe.data,
+            plan.stages,
+            seed=plan.seed,
+            batch_size=plan.batch_size,
+            shard=Shard(rank, world, plan.micro_batch, plan.accumulation),
+            device_id=accelerator.local_process_index if accelerator.device.type == "cuda" else None,
+            threads=plan.threads,
+        ),
+        manifest=manifest,
+    )
+
+
+def _load_manifest(plan: Plan) -> Manifest:
+    manifest = Manifest.load(Path(plan.data.path))
+    found, planned = manifest.header.fingerprint, plan.data.fingerprint
+    if found != planned:
+        raise Top1Error(
+            f"the data in {plan.data.path} is not what this run was planned with: its fingerprint begins "
+            f"with {found[:12]}, the plan's with {planned[:12]}. Restore the data or start a new run."
+        )
+    return manifest
+
+
+def restore(run: Run) -> int:
+    """Bring the run to its newest checkpoint, or to its first weights; return the steps done.
+
+    DDP rebuilds its buckets after the first step of a process, which changes the order of sums. Every
+    start therefore makes throw-away passes before anything is restored: a resumed run then adds up its
+    gradients in the same order as an unbroken one.
+    """
+    first_weights = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
+    if run.accelerator.num_processes > 1:
+        _throw_away_passes(run)
+    found = checkpoint.load_newest(run.folder / runs.CHECKPOINTS)
+    if found and found.facts["plan"] != run.plan.id:
+        raise Top1Error(f"{run.folder} holds checkpoints of another run. Start with another --run folder.")
+    run.network.load_state_dict(found.part("model") if found else first_weights)
+    if run.average:
+        run.average.load(found.part("average") if found else run.network.state_dict())
+    if found:
+        _load_optimizer(run.optimizer, found)
+        run.facts.update({key: found.facts[key] for key in run.facts})
+    return found.step if found else 0
+
+
+def _throw_away_passes(run: Run) -> None:
+    size, channels = run.plan.stages[0].image_size, len(run.plan.recipe.data.normalize.mean)
+    images = torch.zeros(run.plan.micro_batch, channels, size, size, device=run.accelerator.device)
+    for _ in range(START_UP_PASSES):
+        run.accelerator.backward(run.model(images).float().sum())
+    run.optimizer.zero_grad(set_to_none=True)
+
+
+def open_books(folder: Path, report: Report, done: int) -> Books:
+    """Open what the main process keeps, the journal cut back to the checkpoint that training goes on from."""
+    cut_back(folder, done)
+    report.started(done)
+    return Books(Journal(folder), checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS), report)
+
+
+def save(run: Run, done: int, best: bool) -> None:
+    """Hand the state after `done` steps to the checkpoint writer (main process only)."""
+    assert run.books is not None  # only the main process saves
+    run.facts["seconds"] += run.books.report.seconds_since_last_call()
+    run.books.journal.sync()
+    tensors = {f"model/{name}": tensor for name, tensor in run.network.state_dict().items()}
+    if run.average:
+        tensors |= {f"average/{name}": tensor for name, tensor in run.average.shadow.items()}
+    for index, values in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items()}
+    facts = {**run.facts, "plan": run.plan.id, "time": time.time()}
+    run.books.writer.write(done, tensors, facts, best)
+    # The one being written is not durable yet; the one before it is.
+    run.books.report.saved(checkpoint.newest_step(run.folder / runs.CHECKPOINTS))
+
+
+def _load_optimizer(optimizer: Any, found: checkpoint.Checkpoint) -> None:
+    """Restore the optimizer's tensors; its numbers (rates, decays) come from the recipe at every step."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in found.part("optimizer").items():
+        index, key = name.split("/")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def weights_of_main(run: Run, averaged: bool) -> dict[str, Tensor]:
+    """Return rank 0's weights on every rank, the average's where asked: running statistics differ."""
+    weights = dict(run.network.state_dict())
+    if averaged and run.average:
+        weights |= run.average.shadow
+    if run.accelerator.num_processes > 1:
+        for tensor in weights.values():
+            torch.distributed.broadcast(tensor, 0)
+    return weights

@@ -1,0 +1,216 @@
+"""The leaderboard's rows as text: for a terminal, for a log, for a Markdown page. Light; decides nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+Row = dict[str, Any]
+Problem = dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column: its heading, how a row's cell is written, and how cells line up ("point": at the point)."""
+
+    heading: str
+    text: Callable[[Row], str]
+    align: Literal["left", "right", "point"] = "left"
+
+
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    columns: Sequence[_Column]
+    rows: Sequence[Row]
+
+    def cells(self) -> list[list[str]]:
+        """Return the texts, column by column."""
+        return [_lined_up(column, [column.text(row) for row in self.rows]) for column in self.columns]
+
+
+def print_table(rows: Sequence[Row], file: TextIO = sys.stdout, problems: Sequence[Problem] = ()) -> None:
+    """Print the leaderboard: comparable rows, then the others with their reason, then what was skipped."""
+    show = _print_rich if file.isatty() else _print_plain
+    for section in _sections(rows):
+        show(section, file)
+    if not rows:
+        print("no runs yet; `top1 train RECIPE --data DATA` makes one", file=file)
+    for line in _problem_lines(problems):
+        print(line, file=file)
+
+
+def markdown(rows: Sequence[Row], problems: Sequence[Problem] = ()) -> str:
+    """Return the leaderboard as a Markdown page without a title of its own."""
+    parts = [_markdown_section(section) for section in _sections(rows)]
+    if problems:
+        parts.append("\n".join(_problem_lines(problems)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(rows: Sequence[Row]) -> list[_Section]:
+    comparable = _Section("Comparable with the paper", _COMPARABLE, [r for r in rows if r["comparable"]])
+    others = _Section("Not comparable with the paper", _OTHERS, [r for r in rows if not r["comparable"]])
+    return [section for section in (comparable, others) if section.rows]
+
+
+def _problem_lines(problems: Sequence[Problem]) -> list[str]:
+    if not problems:
+        return []
+    count = f"{len(problems)} run folder{'s' if len(problems) > 1 else ''} skipped:"
+    return [count, *(f"- {_named(problem)}" for problem in problems)]
+
+
+def _named(problem: Problem) -> str:
+    named = problem["path"] in problem["what"]
+    return problem["what"] if named else f"{problem['path']} {problem['what']}"
+
+
+# ---------------------------------------------------------------- cells
+
+
+def _percent(key: str, signed: bool = False) -> Callable[[Row], str]:
+    """Write a percentage with as many decimals as the paper gives; two where there is no paper."""
+
+    def text(row: Row) -> str:
+        if row[key] is None:
+            return ""
+        decimals = 2 if row["target"] is None else len(str(float(row["target"])).partition(".")[2])
+        return f"{row[key]:{'+' if signed else ''}z.{decimals}f}"
+
+    return text
+
+
+def _plain(key: str) -> Callable[[Row], str]:
+    return lambda row: "" if row[key] is None else str(row[key])
+
+
+def _count(key: str) -> Callable[[Row], str]:
+    return lambda row: "" if row[key] is None else f"{row[key]:,}"
+
+
+def _number(key: str) -> Callable[[Row], str]:
+    """Write a number with three significant digits and no exponent."""
+    return lambda row: "" if row[key] is None else f"{float(f'{row[key]:.3g}'):,.10g}"
+
+
+def _commit(row: Row) -> str:
+    return ", ".join(f"{name[:8]}{'-dirty' * name.endswith('-dirty')}" for name in _listed(row["commit"]))
+
+
+def _listed(names: str | None) -> list[str]:
+    return names.split(", ") if names else []
+
+
+_RECIPE = (_Column("recipe", _plain("recipe")), _Column("year", _plain("year"), "right"))
+_NUMBERS = (
+    _Column("protocol", _plain("protocol")),
+    _Column("metric", _plain("metric")),
+    _Column("paper", _percent("target"), "point"),
+    _Column("reached", _percent("reached"), "point"),
+)
+_COST = (
+    _Column("images", _count("images"), "right"),
+    _Column("epochs", _number("epochs"), "point"),
+    _Column("GPU-hours", _number("gpu_hours"), "point"),
+    _Column("seeds", _plain("seeds"), "right"),
+)
+_COMPARABLE = (
+    *_RECIPE,
+    *_NUMBERS,
+    _Column("gap", _percent("gap", signed=True), "point"),
+    _Column("verdict", _plain("verdict")),
+    *_COST,
+    _Column("source", _plain("source")),
+    _Column("commit", _commit),
+)
+_OTHERS = (*_RECIPE, *_NUMBERS, *_COST[:3], _Column("why not comparable", _plain("reason")))
+
+
+def _lined_up(column: _Column, texts: list[str]) -> list[str]:
+    """Pad numbers on the right, so that their points stand below each other once they are set right."""
+    if column.align != "point":
+        return texts
+    widest = max(len(_fraction(text)) for text in texts)
+    return [text + " " * (widest - len(_fraction(text))) for text in texts]
+
+
+def _fraction(text: str) -> str:
+    """Return a number's text from its point on."""
+    return text[text.index(".") :] if "." in text else ""
+
+
+# ---------------------------------------------------------------- the three forms
+
+
+def _print_plain(section: _Section, file: TextIO) -> None:
+    padded = []
+    for column, cells in zip(section.columns, section.cells(), strict=True):
+        width = max(map(len, [column.heading, *cells]))
+        pad = str.ljust if column.align == "left" else str.rjust
+        padded.append([pad(text, width) for text in [column.heading, *cells]])
+    print(section.title, file=file)
+    for line in zip(*padded, strict=True):
+        print("  ".join(line).rstrip(), file=file)
+    print(file=file)
+
+
+def _print_rich(section: _Section, file: TextIO) -> None:
+    from rich.console import Console  # only on a terminal: the command answers sooner without
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=file)
+    section, left_out = _that_fits(section, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in section.columns:
+        justify: Literal["left", "right"] = "left" if column.align == "left" else "right"
+        wraps = column.heading in _WRAPPED
+        table.add_column(column.heading, justify=justify, no_wrap=not wraps, overflow="fold")
+    for row, cells in zip(section.rows, zip(*section.cells(), strict=True), strict=True):
+        table.add_row(*map(Text, cells), style=_STYLES.get(row["verdict"], ""))
+    console.print(Text(section.title, style="bold"), table)
+    if left_out:
+        console.print(Text(f"(no room for {', '.join(left_out)}; --json has all)", style="dim"))
+    console.print()
+
+
+def _that_fits(section: _Section, width: int) -> tuple[_Section, list[str]]:
+    """Leave out columns, the most dispensable first, until the lines fit; return what was left out."""
+    left_out: list[str] = []
+    for heading in _DISPENSABLE:
+        if _least_width(section) <= width:
+            break
+        if any(column.heading == heading for column in section.columns):
+            left_out.append(heading)
+            kept = [column for column in section.columns if column.heading != heading]
+            section = _Section(section.title, kept, section.rows)
+    return section, left_out
+
+
+def _least_width(section: _Section) -> int:
+    """Return the width of a line when the columns that may wrap are as narrow as they stay readable."""
+    widths = [
+        max(map(len, [column.heading, *cells]))
+        for column, cells in zip(section.columns, section.cells(), strict=True)
+    ]
+    return sum(
+        min(width, _WRAPPED.get(column.heading, width)) + 2
+        for column, width in zip(section.columns, widths, strict=True)
+    )
+
+
+_WRAPPED = {"protocol": 16, "source": 20, "why not comparable": 28}  # least readable widths
+_DISPENSABLE = ("commit", "source", "images", "seeds", "GPU-hours", "year", "metric", "epochs", "protocol")
+
+
+_STYLES = {"reproduced": "green", "above": "green", "short": "yellow"}
+
+
+def _markdown_section(section: _Section) -> str:
+    rule = ["---" if column.align == "left" else "--:" for column in section.columns]
+    columns = [[text.strip().replace("|", "\\|") for text in cells] for cells in section.cells()]
+    lines = [[column.heading for column in section.columns], rule, *zip(*columns, strict=True)]
+    return "\n".join([f"**{section.title}**", "", *(f"| {' | '.join(line)} |" for line in lines)])

@@ -1,0 +1,1 @@
+"""Launching: what a job's tasks run, and how they are submitted."""

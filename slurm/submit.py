@@ -1,0 +1,96 @@
+"""Submitting runs through submitit: one job a run, one task a process, the run folder its only argument."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import submitit
+
+from pipeline import runs
+from pipeline.errors import Top1Error
+from pipeline.journal import read_json_or_none
+from pipeline.plan import Plan
+from slurm.job import run_task
+
+NO_TIME_LIMIT = 60 * 24 * 365  # minutes; submitit's local executor otherwise ends a job after five
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Submitted:
+    """A run that was handed over: its folder, its plan, its job."""
+
+    folder: Path
+    plan: Plan
+    job: submitit.Job[bool]
+
+    @property
+    def log(self) -> Path:
+        """What the main process printed."""
+        return Path(self.job.paths.stderr)
+
+
+def submit_local(
+    plans: list[tuple[Path, Plan]], parallel: int, tell: Callable[[str], None]
+) -> Iterator[Submitted]:
+    """Run jobs on this machine, `parallel` at a time, and yield each when it has ended.
+
+    tell: receives each new line the main process of a run prints.
+    """
+    waiting, running = list(plans), list[Submitted]()
+    told: dict[Path, int] = {}
+    while waiting or running:
+        while waiting and len(running) < parallel:
+            folder, plan = waiting.pop(0)
+            running.append(Submitted(folder, plan, _start(folder, plan)))
+        for run in list(running):
+            ended = run.job.done()
+            told[run.folder] = _tell_news(run, told.get(run.folder, 0), tell)
+            if ended:
+                running.remove(run)
+                yield run
+        time.sleep(POLL_SECONDS)
+
+
+def _start(folder: Path, plan: Plan) -> submitit.Job[bool]:
+    executor = submitit.LocalExecutor(folder=folder / "logs" / "%j")
+    executor.update_parameters(
+        timeout_min=NO_TIME_LIMIT,
+        tasks_per_node=plan.gpus,
+        gpus_per_node=plan.gpus if plan.device != "cpu" else 0,
+    )
+    return executor.submit(run_task, str(folder.resolve()))
+
+
+def _tell_news(run: Submitted, start: int, tell: Callable[[str], None]) -> int:
+    """Tell the whole lines the run has printed since `start`; return where the next begin."""
+    if not run.log.exists():
+        return start
+    with run.log.open("rb") as file:
+        file.seek(start)
+        news = file.read()
+    whole = news[: news.rfind(b"\n") + 1]
+    for line in whole.decode(errors="replace").splitlines():
+        if line.startswith(("epoch", "result", "stopped")):
+            tell(f"{run.plan.recipe.name:24} {line}")
+    return start + len(whole)
+
+
+def check_ended(run: Submitted) -> str:
+    """Return how a run ended, "finished" or "stopped". Raises Top1Error, naming its log, when it failed."""
+    error = run.job.exception()
+    if error is not None:
+        raise Top1Error(
+            f"{run.plan.recipe.name} failed: {_last_line(str(error))} "
+            f"See {run.log}; the same `top1 train --run {run.folder}` goes on from its last checkpoint."
+        )
+    status = read_json_or_none(run.folder / runs.STATUS) or {}
+    return str(status.get("state", "unknown"))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip(" -=")]
+    return lines[-1] if lines else "no reason given."

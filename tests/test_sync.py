@@ -1,0 +1,629 @@
+"""MLflow as a view of the run folder: real sqlite files, and a real server that hangs and comes back."""
+
+import json
+import math
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+from made_runs import (
+    PAPER,
+    START,
+    loss_at,
+    make_measurement,
+    make_recipe,
+    make_result,
+    make_run,
+    write_records,
+    write_status,
+)
+
+from pipeline.errors import Top1Error
+from pipeline.follow import Pace
+from pipeline.journal import Journal, cut_back, read, read_json, write_json
+
+BOOK = {recipe.name: recipe for recipe in (make_recipe(),)}
+QUICK = Pace(every=0.2, longest=1.0, patience=2.0)
+UP = 60.0  # seconds a server may take to start on a busy machine
+
+
+@pytest.fixture(scope="session")
+def template_database(tmp_path_factory):
+    """An empty MLflow database; making one takes seconds, copying it does not."""
+    from pipeline.tracking import connect
+
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database(tmp_path, template_database):
+    """The address of an empty database of one's own."""
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(template_database.read_bytes())
+    return f"sqlite:///{path}"
+
+
+def sync(folder, uri, **options):
+    from pipeline.sync import sync
+
+    return sync(folder, uri, book=BOOK, **({"pace": QUICK} | options))
+
+
+def client_of(uri):
+    from pipeline.tracking import MlflowClient
+
+    return MlflowClient(uri)
+
+
+def tracked_runs(uri, experiment="top1"):
+    client = client_of(uri)
+    found = client.get_experiment_by_name(experiment)
+    return client.search_runs([found.experiment_id]) if found else []
+
+
+def points(uri, key, experiment="top1"):
+    """Return (step, value) of every point of a metric of the only run, in the order of the steps."""
+    (run,) = tracked_runs(uri, experiment)
+    history = client_of(uri).get_metric_history(run.info.run_id, key)
+    return sorted((point.step, point.value) for point in history)
+
+
+def shown(uri, key="train/loss"):
+    """Return what MLflow shows of a metric, [(step, time, value)]."""
+    (run,) = tracked_runs(uri)
+    history = client_of(uri).get_metric_history(run.info.run_id, key)
+    return sorted((point.step, point.timestamp, point.value) for point in history)
+
+
+def logged(folder, key="train/loss"):
+    """Return the same of the journal."""
+    return [(r["step"], round(r["time"] * 1000), r[key]) for r in read(folder)[0]]
+
+
+def losses(steps):
+    return [(step, loss_at(step)) for step in steps]
+
+
+def finish(folder, result=None):
+    write_json(folder / "result.json", result or make_result())
+    write_status(folder, "finished", step=1000, durable_step=1000)
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def test_a_finished_run_arrives_whole(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(5))
+    delivery = sync(folder, database)
+    assert points(database, "train/loss") == losses(range(5))
+    (run,) = tracked_runs(database)
+    history = client_of(database).get_metric_history(run.info.run_id, "train/loss")
+    assert [point.timestamp for point in history] == [round((START + step) * 1000) for step in range(5)]
+    assert (delivery.run_id, delivery.lines) == (run.info.run_id, 5)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["top1"] == 76.38
+    assert run.data.metrics["top1/gap"] == pytest.approx(76.38 - 76.4)
+    assert run.data.metrics["top1/target"] == 76.4
+    expected = {"recipe": "net50", "family": "Net", "seed": "0", "verdict": "reproduced", "attempts": "1"}
+    assert {key: run.data.tags[key] for key in expected} == expected
+    assert run.data.tags["commit"] == "c0ffee00" * 5
+    assert run.data.tags["data.fingerprint"] == "f00d"
+    assert run.data.tags["protocol"] == "single_crop 224/256 bilinear"
+    assert run.data.params["recipe.optimizer.lr"] == "0.1"
+    assert run.data.params["recipe.schedule.milestones"] == "[30, 60, 80]"
+    assert run.data.params["seed"] == "0"
+
+
+def test_the_description_has_the_citation_and_the_command_and_the_files_are_kept(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    sync(folder, database)
+    (run,) = tracked_runs(database)
+    note = run.data.tags["mlflow.note.content"]
+    for part in (f"{PAPER.key} Table 1", PAPER.title, "76.38", "reproduced", "top1 train net50 --data /data"):
+        assert part in note
+    client = client_of(database)
+    assert sorted(a.path for a in client.list_artifacts(run.info.run_id)) == ["plan.json", "result.json"]
+    kept = client.download_artifacts(run.info.run_id, "result.json", str(tmp_path))
+    assert read_json(kept) == make_result()
+
+
+def test_a_run_that_may_not_be_compared_says_so_instead_of_a_verdict(tmp_path, database):
+    folder = make_run(tmp_path, data={"name": "demo"}, result=make_result(make_measurement(98.0, images=360)))
+    sync(folder, database)
+    (run,) = tracked_runs(database)
+    assert run.data.tags["verdict"] == "not comparable"
+    assert run.data.tags["reason"] == "data set 'demo' instead of imagenet"
+    assert run.data.metrics["top1"] == 98.0
+    assert "top1/gap" not in run.data.metrics
+
+
+def test_only_what_a_checkpoint_holds_is_sent_while_the_run_goes_on(tmp_path, database):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=None)
+    assert sync(folder, database).points == 3, "of step 0: loss, rate and epoch"
+    write_status(folder, "running", step=9, durable_step=5)
+    sync(folder, database)
+    assert points(database, "train/loss") == losses(range(6))
+    assert tracked_runs(database)[0].info.status == "RUNNING"
+    finish(folder)
+    sync(folder, database)
+    assert points(database, "train/loss") == losses(range(10))
+    assert tracked_runs(database)[0].info.status == "FINISHED"
+
+
+def test_a_long_journal_arrives_in_several_calls(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(900))
+    assert sync(folder, database).points == 900 * 3 > 2 * 1000
+    assert points(database, "train/loss") == losses(range(900))
+
+
+def test_values_that_are_not_finite_and_names_that_mlflow_refuses_arrive(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    with Journal(folder) as journal:
+        journal.append(1, 0, **{"train/loss": math.nan, "val/top1@ema": 1.0})
+        journal.append(2, 0, **{"train/loss": math.inf})
+    for _ in range(2):
+        sync(folder, database)
+    (_, first), (_, second) = points(database, "train/loss")
+    assert math.isnan(first)
+    assert second == sys.float_info.max, "the largest number stands for infinity in MLflow's tables"
+    assert points(database, "val/top1_ema") == [(1, 1.0)]
+
+
+def test_damaged_lines_are_skipped_named_and_counted(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, [1])
+    with (folder / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 2, "tr\n')
+    write_records(folder, [3])
+    with (folder / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 4')  # torn: the run was killed here
+    delivery = sync(folder, database)
+    assert points(database, "train/loss") == losses([1, 3])
+    assert len(delivery.problems) == 1
+    assert f"{folder / 'metrics.jsonl'}, line 2" in delivery.problems[0]
+    assert tracked_runs(database)[0].data.tags["journal.damaged_lines"] == "1"
+
+
+def test_a_result_that_changes_later_is_sent_again(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result(make_measurement(76.38, target=None, images=100)))
+    sync(folder, database)
+    assert "top1/gap" not in tracked_runs(database)[0].data.metrics
+    write_json(folder / "result.json", make_result())
+    sync(folder, database)
+    (run,) = tracked_runs(database)
+    assert (run.data.tags["verdict"], run.data.metrics["images"]) == ("reproduced", 50_000)
+
+
+def test_a_failed_run_is_shown_as_failed_and_as_running_when_it_goes_on(tmp_path, database):
+    folder = make_run(tmp_path, state="failed")
+    sync(folder, database)
+    assert tracked_runs(database)[0].info.status == "FAILED"
+    write_status(folder, "running", step=1)
+    (folder / "attempts.jsonl").write_text("{}\n{}\n")
+    sync(folder, database)
+    (run,) = tracked_runs(database)
+    assert (run.info.status, run.data.tags["attempts"]) == ("RUNNING", "2")
+
+
+# ---------------------------------------------------------------- sent again
+
+
+@pytest.mark.parametrize("lost", [None, "sync.json"])
+def test_a_replay_makes_no_second_run_and_no_second_point(tmp_path, database, lost):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(400))
+    first = sync(folder, database)
+    before = tracked_runs(database)[0].to_dictionary()
+    if lost:
+        (folder / lost).unlink()
+    again = sync(folder, database)
+    assert points(database, "train/loss") == losses(range(400))
+    assert points(database, "top1") == [(399, 76.38)]
+    assert tracked_runs(database)[0].to_dictionary() == before
+    assert again.run_id == first.run_id
+    assert again.lines == (400 if lost else 0)
+
+
+def test_a_position_that_lags_or_is_damaged_changes_nothing(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(20))
+    run_id = sync(folder, database).run_id
+    for content in ('{"run_id": "' + run_id + '", "offset": 0}', "{", '{"what": 1}', '{"run_id": "other"}'):
+        (folder / "sync.json").write_text(content)
+        assert sync(folder, database).run_id == run_id
+        assert points(database, "train/loss") == losses(range(20))
+
+
+def test_a_resume_after_a_crash_goes_on_in_the_same_run_without_a_step_twice(tmp_path, database):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=5)
+    run_id = sync(folder, database).run_id
+    cut_back(folder, 5)
+    write_records(folder, range(6, 12), start=START + 1000)
+    finish(folder)
+    assert sync(folder, database).run_id == run_id
+    assert shown(database) == logged(folder)
+    assert [step for step, *_ in shown(database)] == list(range(12))
+
+
+@pytest.mark.parametrize("lost", [None, "sync.json"])
+@pytest.mark.parametrize("rerun", [0, 2, 8], ids=["shorter", "as far", "further"])
+def test_a_journal_cut_behind_what_was_sent_shows_no_step_twice(tmp_path, database, lost, rerun):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=5)
+    sync(folder, database)
+    cut_back(folder, 3)  # the checkpoint of step 5 was damaged, that of step 3 was not
+    write_records(folder, range(4, 4 + rerun), start=START + 1000)
+    write_status(folder, "running", step=4, durable_step=3 + rerun)
+    if lost:
+        (folder / lost).unlink()
+    sync(folder, database)
+    assert shown(database) == logged(folder)
+    assert [step for step, *_ in shown(database)] == list(range(4 + rerun))
+
+
+def test_a_second_database_gets_everything_too(tmp_path, database, template_database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(5))
+    sync(folder, database)
+    other = tmp_path / "other.db"
+    other.write_bytes(template_database.read_bytes())
+    sync(folder, f"sqlite:///{other}")
+    sync(folder, database)
+    for uri in (database, f"sqlite:///{other}"):
+        assert points(uri, "train/loss") == losses(range(5))
+
+
+def test_two_tracked_runs_of_one_plan_become_one(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(5))
+    run_id = sync(folder, database).run_id
+    client = client_of(database)
+    experiment = client.get_experiment_by_name("top1").experiment_id
+    # What a server does that hung while a run was created, and was given up on.
+    client.create_run(experiment, tags={"top1.plan": read_json(folder / "plan.json")["id"]})
+    (folder / "result.json").touch()
+    assert sync(folder, database).run_id == run_id
+    assert points(database, "train/loss") == losses(range(5))
+
+
+def test_runs_of_other_plans_are_left_alone(tmp_path, database):
+    for seed in range(2):
+        folder = make_run(tmp_path, seed=seed, result=make_result())
+        write_records(folder, range(3))
+        sync(folder, database, experiment="mine")
+    assert len(tracked_runs(database, "mine")) == 2
+    assert tracked_runs(database, "top1") == []
+
+
+# ---------------------------------------------------------------- several at once
+
+
+def follow_in_a_process(folder, uri, barrier):
+    barrier.wait(UP)
+    sync(folder, uri, follow=True, pace=Pace(every=0.2, patience=UP))
+
+
+def test_three_followers_may_open_one_new_database_at_once(tmp_path):
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(3)
+    folders = [make_run(tmp_path, seed=seed, result=make_result()) for seed in range(3)]
+    for folder in folders:
+        write_records(folder, range(20))
+    processes = [context.Process(target=follow_in_a_process, args=(f, uri, barrier)) for f in folders]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(2 * UP)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    runs = tracked_runs(uri)
+    assert sorted(run.data.tags["seed"] for run in runs) == ["0", "1", "2"]
+    for run in runs:
+        assert len(client_of(uri).get_metric_history(run.info.run_id, "train/loss")) == 20
+    assert "not delivered" not in "".join((f / "logs" / "sync.log").read_text() for f in folders)
+
+
+# ---------------------------------------------------------------- a server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A real MLflow server on loopback; starting one takes long, so all tests share it."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = (
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        str(folder / "a"),
+    )
+    command = (sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port))
+    environment = os.environ | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, *place, "--workers", "1"],
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
+    try:
+        wait_until_up(port, process, folder / "log")
+        yield Server(process.pid, port)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+class Server:
+    def __init__(self, pid, port):
+        self.pid, self.port = pid, port
+        self.uri = f"http://127.0.0.1:{port}"
+
+    @contextmanager
+    def hung(self):
+        """Stop every process of the server; connections are still accepted by the kernel."""
+        os.killpg(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.pid, signal.SIGCONT)
+
+
+def wait_until_up(port, process, log):
+    gives_up = time.monotonic() + UP
+    while time.monotonic() < gives_up and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture
+def short_timeout(monkeypatch):
+    """A request that is not answered within a second is given up."""
+    import pipeline.tracking  # noqa: F401  sets its own first
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+
+
+def test_a_server_takes_a_run_whole_and_twice_without_duplicates(tmp_path, server):
+    folder = make_run(tmp_path, result=make_result())
+    with Journal(folder, clock=lambda: START) as journal:
+        journal.append(0, 0, **{"train/loss": math.nan})
+        journal.append(1, 0, **{"train/loss": math.inf})
+    write_records(folder, range(2, 400))
+    for _ in range(2):
+        sync(folder, server.uri, experiment="whole")
+        (folder / "sync.json").unlink()
+    found = points(server.uri, "train/loss", "whole")
+    assert [step for step, _ in found] == list(range(400))
+    assert found[2:] == losses(range(2, 400))
+    assert points(server.uri, "top1", "whole") == [(399, 76.38)]
+    (run,) = tracked_runs(server.uri, "whole")
+    client = client_of(server.uri)
+    assert sorted(a.path for a in client.list_artifacts(run.info.run_id)) == ["plan.json", "result.json"]
+    assert (run.info.status, run.data.tags["verdict"]) == ("FINISHED", "reproduced")
+
+
+def test_a_run_that_ends_while_the_server_hangs_ends_in_bounded_time_and_is_delivered_later(
+    tmp_path, server, short_timeout
+):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=5)
+    sync(folder, server.uri, experiment="hung")
+    finish(folder)
+    begun = time.monotonic()
+    with server.hung(), pytest.raises(Top1Error, match=f"top1 sync {folder}"):
+        sync(folder, server.uri, experiment="hung", follow=True)
+    assert time.monotonic() - begun < QUICK.patience + 3
+    assert len((folder / "logs" / "sync.log").read_text().splitlines()) >= 2
+    sync(folder, server.uri, experiment="hung", pace=Pace(patience=30.0))
+    assert points(server.uri, "train/loss", "hung") == losses(range(10))
+
+
+def test_a_run_that_is_created_while_the_server_hangs_is_one_run_in_the_end(tmp_path, server, short_timeout):
+    client = client_of(server.uri)
+    client.create_experiment("created")
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(10))
+    with server.hung(), pytest.raises(Top1Error):
+        sync(folder, server.uri, experiment="created")
+    sync(folder, server.uri, experiment="created", pace=Pace(patience=30.0))
+    sync(folder, server.uri, experiment="created")
+    assert points(server.uri, "train/loss", "created") == losses(range(10))
+
+
+def test_a_follower_catches_up_when_a_hung_server_comes_back(tmp_path, server, short_timeout):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=9)
+    with server.hung():
+        follower = follow_in_background(folder, server.uri, "back", patience=60)
+        wait_for(lambda: "not delivered" in log_of(folder), follower)
+    wait_for(lambda: "sent 10 lines" in log_of(folder), follower)
+    finish(folder)
+    assert follower.wait(30) == 0
+    assert points(server.uri, "train/loss", "back") == losses(range(10))
+    assert tracked_runs(server.uri, "back")[0].info.status == "FINISHED"
+
+
+def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    write_records(folder, range(5))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        uri = f"http://name:secret@127.0.0.1:{closed.getsockname()[1]}"
+        begun = time.monotonic()
+        with pytest.raises(Top1Error) as caught:
+            sync(folder, uri, follow=True)
+    assert time.monotonic() - begun < QUICK.patience + 2
+    assert "Connection refused" in str(caught.value)
+    assert f"`top1 sync {folder}` delivers it later" in str(caught.value)
+    assert "secret" not in str(caught.value) + log_of(folder)
+    sync(folder, database)
+    assert points(database, "train/loss") == losses(range(5))
+
+
+# ---------------------------------------------------------------- following
+
+
+FOLLOW = """
+import sys
+sys.path.insert(0, {tests!r})
+from pipeline.follow import Pace
+from pipeline.sync import sync
+sync({folder!r}, {uri!r}, experiment={experiment!r}, follow=True, parent={parent!r},
+     pace=Pace(every=0.2, longest=1.0, patience={patience!r}))
+"""
+
+
+def follow_in_background(folder, uri, experiment="top1", parent=None, patience=10):
+    script = FOLLOW.format(
+        tests=os.path.dirname(__file__),
+        folder=str(folder),
+        uri=uri,
+        experiment=experiment,
+        parent=parent,
+        patience=patience,
+    )
+    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+
+
+def log_of(folder):
+    path = folder / "logs" / "sync.log"
+    return path.read_text() if path.exists() else ""
+
+
+def wait_for(condition, process, seconds=30):
+    gives_up = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < gives_up
+        time.sleep(0.05)
+
+
+def test_a_follower_ships_each_checkpoint_and_ends_with_the_run(tmp_path, database):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(4))
+    write_status(folder, "running", step=3, durable_step=3)
+    follower = follow_in_background(folder, database)
+    wait_for(lambda: "sent 4 lines" in log_of(folder), follower)
+    write_records(folder, range(4, 8))
+    write_status(folder, "running", step=7, durable_step=5)
+    wait_for(lambda: "sent 2 lines" in log_of(folder), follower)
+    finish(folder)
+    assert follower.wait(20) == 0, follower.stderr.read()
+    assert points(database, "train/loss") == losses(range(8))
+    assert tracked_runs(database)[0].info.status == "FINISHED"
+
+
+def test_a_follower_ends_soon_after_its_training_process_was_killed(tmp_path, database):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=5)
+    training = subprocess.Popen(["sleep", "600"])
+    follower = follow_in_background(folder, database, parent=training.pid)
+    wait_for(lambda: "sent 6 lines" in log_of(folder), follower)
+    training.kill()  # and not waited for: a zombie is gone too
+    try:
+        assert follower.wait(10) == 0, follower.stderr.read()
+    finally:
+        training.wait()
+    assert points(database, "train/loss") == losses(range(6)), "nothing that a resume will run again"
+
+
+def test_signals_meant_for_the_training_do_not_end_its_follower(tmp_path, database):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(5))
+    write_status(folder, "running", step=4, durable_step=4)
+    follower = follow_in_background(folder, database, parent=os.getpid())
+    wait_for(lambda: "sent 5 lines" in log_of(folder), follower)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        follower.send_signal(number)
+    finish(folder)
+    assert follower.wait(20) == 0, follower.stderr.read()
+    assert tracked_runs(database)[0].info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_only_this_attempts_end_ends_its_follower_and_not_an_earlier_ones(tmp_path, database, state):
+    folder = make_run(tmp_path, state=state)
+    write_records(folder, range(5))
+    follower = follow_in_background(folder, database, parent=os.getpid())
+    wait_for(lambda: "sent 1 line" in log_of(folder), follower)
+    time.sleep(1)
+    assert follower.poll() is None
+    write_status(folder, state, step=4, durable_step=4)
+    assert follower.wait(20) == 0, follower.stderr.read()
+    assert points(database, "train/loss") == losses(range(5))
+    # What was stopped goes on some day; MLflow has no word for that but "running", and the tag says it.
+    (run,) = tracked_runs(database)
+    assert run.info.status == {"failed": "FAILED", "stopped": "RUNNING"}[state]
+    assert run.data.tags["state"] == state
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///runs/mlruns", "sqlite://", "", "htp://host"])
+def test_an_address_that_keeps_no_runs_is_refused_at_once(tmp_path, uri):
+    folder = make_run(tmp_path, result=make_result())
+    begun = time.monotonic()
+    with pytest.raises(Top1Error, match=r"sqlite:////absolute/path/mlflow\.db"):
+        sync(folder, uri)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_folder_that_is_no_run_is_refused_at_once(tmp_path, database):
+    with pytest.raises(Top1Error, match=r"plan\.json does not exist"):
+        sync(tmp_path, database)
+
+
+def test_a_deleted_experiment_is_told_with_the_way_out(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    client = client_of(database)
+    client.delete_experiment(client.create_experiment("top1"))
+    with pytest.raises(Top1Error, match="mlflow experiments restore"):
+        sync(folder, database)
+
+
+def test_telemetry_is_off_and_no_thread_is_left_behind(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result())
+    script = (
+        "import json, os, sys, threading\n"
+        "from pipeline.sync import sync\n"
+        "sync(sys.argv[1], sys.argv[2])\n"
+        "print(json.dumps([os.environ['MLFLOW_DISABLE_TELEMETRY'], threading.active_count()]))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(folder), database], capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout) == ["true", 1]
+    assert run.stderr == "", "only the command speaks"
