@@ -1,6 +1,7 @@
 """The command line: what people type, and one clear sentence when it cannot be done.
 
-Light until a command runs. Flags describe the machine, recipes the science. stdout carries answers, stderr progress.
+Light until a command runs. Flags describe the machine, recipes the science.
+stdout carries answers, stderr progress.
 """
 
 from __future__ import annotations

@@ -175,8 +175,8 @@ def show_text(plan: Plan, at: Sequence[float]) -> str:
         + table([(f"  epoch {row['epoch']:g}", f"{row['lr']:.6g}") for row in facts["lr"]], right=(1,)),
         f"machine\n  batch {plan.batch_size} = micro-batch {plan.micro_batch} x accumulation "
         f"{plan.accumulation} x {plan.gpus} GPU{'s' if plan.gpus > 1 else ''}\n"
-        f"  {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all\n  about {facts['gpu_hours']:.3g} GPU-hours, "
-        f"{facts['checkpoint_gigabytes']:.2g} GB of checkpoints",
+        f"  {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all\n"
+        f"  about {facts['gpu_hours']:.3g} GPU-hours, {facts['checkpoint_gigabytes']:.2g} GB of checkpoints",
     ]
     for title, lines in (("departures", recipe.departures), ("remarks", facts["remarks"])):
         if lines:

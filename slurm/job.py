@@ -21,6 +21,7 @@ from pipeline import runs
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan
 
+LAUNCHER_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 RENDEZVOUS_SECONDS = 300.0
 DELIVERY_SECONDS = 60.0  # how long a finished run waits for its follower; `top1 sync` delivers the rest
 
@@ -88,6 +89,7 @@ def run_process(folder: Path, plan: Plan) -> bool:
     """Train the run in this process (one of plan.gpus); return whether it is finished."""
     rank = int(os.environ.get("RANK", "0"))
     if plan.gpus > 1:
+        _check_launcher(plan)
         os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
     stop = StopRequest()
     stop.install()
@@ -102,6 +104,17 @@ def run_process(folder: Path, plan: Plan) -> bool:
             if rank == 0:
                 report.failed()
             raise
+
+
+def _check_launcher(plan: Plan) -> None:
+    """Raise Top1Error unless the launcher told this process all it needs to find the others."""
+    missing = [name for name in LAUNCHER_VARIABLES if name not in os.environ]
+    if missing:
+        raise Top1Error(
+            f"the plan is for {plan.gpus} processes, but {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set. Start them with a launcher such as torchrun, "
+            "or let `top1 submit --local` do it."
+        )
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from pipeline.train import train_step
 from recipes.schema import Warmup
 
 STEPS = 20
+CLIPPED = []  # whether clipping did anything, step by step
 
 
 @pytest.fixture
@@ -79,6 +80,7 @@ def cross_entropy(logits, labels, smoothing):
 
 def clip(grads, largest):
     norm = math.sqrt(sum(g.square().sum().item() for g in grads.values()))
+    CLIPPED.append(norm > largest)
     return {n: g * min(1.0, largest / (norm + 1e-6)) for n, g in grads.items()}
 
 
@@ -132,6 +134,7 @@ def test_caffes_sgd_with_accumulation_and_clipping_is_alexnets_update(plan_of, t
                 # Krizhevsky et al. 2012 §5: v = 0.9 v - 0.0005 e w - e g, w = w + v
                 velocity[name] = 0.9 * velocity[name] - decay * lr * p - lr * grads[name]
                 p += velocity[name]
+    assert True in CLIPPED[-STEPS:]
     close(ours, network.state_dict())
 
 
@@ -173,5 +176,6 @@ def test_rmsprop_with_average_smoothing_and_stages_is_tensorflows(plan_of, tmp_p
             for name, t in network.state_dict().items():
                 if name in average:
                     average[name] = decay * average[name] + (1 - decay) * t
+    assert True in CLIPPED[-STEPS:]
     close(ours, network.state_dict())
     close(ours_average, average)
