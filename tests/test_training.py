@@ -263,3 +263,30 @@ def test_images_of_a_batch_and_their_pixels_are_the_same_at_1_2_and_4_processes(
         seen.append([torch.cat([b.images for b in parts]) for parts in steps])
     for other in seen[1:]:
         assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
+
+
+def test_a_run_whose_tracker_is_unreachable_ends_normally_and_is_delivered_later(small_data, tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"  # bound, not listening: refused
+        folder = tmp_path / "run"
+        fast = [option for option in FAST if option not in ("--tracking", "none")]
+        run("train", *TINY["alexnet"], "--data", small_data, *fast, "--tracking", address, "--run", folder)
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    assert "top1 sync" in (folder / "logs" / "sync.log").read_text()
+
+    database = f"sqlite:///{tmp_path / 'later.db'}"
+    for _ in range(2):  # the second time sends nothing twice
+        run("sync", folder, "--tracking", database)
+    code = (
+        "import json, sys\nfrom mlflow import MlflowClient\nclient = MlflowClient(sys.argv[1])\n"
+        "(experiment,) = client.search_experiments(filter_string=\"name = 'top1'\")\n"
+        "(run,) = client.search_runs([experiment.experiment_id])\n"
+        "history = client.get_metric_history(run.info.run_id, 'train/loss')\n"
+        "print(json.dumps([[m.step, m.value] for m in history]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, database], capture_output=True, text=True, check=True, timeout=DEADLINE
+    )
+    logged = [[r["step"], r["train/loss"]] for r in read(folder)[0] if "train/loss" in r]
+    assert sorted(json.loads(done.stdout.splitlines()[-1])) == logged
