@@ -64,11 +64,12 @@ def set_field(recipe: Recipe, change: str) -> Recipe:
             "has every field."
         )
     value = _read(text, path)
-    return replace(
+    changed: Recipe = replace(
         with_value(recipe, path, value),
         name=f"{recipe.name}+{path}={text}".replace("/", "_"),
         modified=(*recipe.modified, f"{path}: {paths[path]} -> {value}"),
     )
+    return changed
 
 
 def _read(text: str, path: str) -> Any:
@@ -94,23 +95,28 @@ def _is_of(value: Any, wanted: Any) -> bool:
     if origin is typing.Literal:
         return value in typing.get_args(wanted)
     if origin is tuple:
-        return isinstance(value, tuple) and all(_is_number(item) for item in value)
+        return isinstance(value, tuple) and _are_of(value, typing.get_args(wanted))
     if wanted is type(None):
         return value is None
-    if wanted is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if wanted in (int, float):
+        return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
     return isinstance(wanted, type) and isinstance(value, wanted)
+
+
+def _are_of(values: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+    """Whether the items of a tuple are of `tuple[A, B]` or `tuple[A, ...]`."""
+    if len(wanted) == 2 and wanted[1] is ...:
+        return all(_is_of(value, wanted[0]) for value in values)
+    return len(values) == len(wanted) and all(map(_is_of, values, wanted))
 
 
 def _accepts(wanted: Any, kind: type) -> bool:
     return wanted is kind or kind in typing.get_args(wanted)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _named(wanted: Any) -> str:
     if typing.get_origin(wanted) is typing.Literal:
         return "one of " + ", ".join(map(str, typing.get_args(wanted)))
+    if typing.get_origin(wanted) is tuple:
+        return f"a value of type {wanted}"
     return f"a value of type {getattr(wanted, '__name__', wanted)}"

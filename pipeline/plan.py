@@ -31,6 +31,7 @@ class DataFacts:
     val_images: int
     fingerprint: str
     official: str | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def plan_from_dict(data: dict[str, Any]) -> Plan:
     fields = {name: data[name] for name in Plan.__dataclass_fields__ if name in data}
     fields |= {
         "recipe": from_dict(data["recipe"]),
-        "data": DataFacts(**data["data"]),
+        "data": DataFacts(**{**data["data"], "changes": tuple(data["data"].get("changes", ()))}),
         "stages": tuple(Stage(**stage) for stage in data["stages"]),
         "remarks": tuple(data["remarks"]),
     }

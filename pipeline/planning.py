@@ -11,6 +11,7 @@ import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline import runs
 from pipeline.choose import choose_recipe
@@ -33,6 +34,7 @@ def data_facts(folder: Path) -> DataFacts:
         val_images=header.splits["val"].images,
         fingerprint=header.fingerprint,
         official=header.official,
+        changes=header.changes,
     )
 
 
@@ -149,6 +151,11 @@ def tracking_of(uri: str | None, folder: Path) -> str | None:
     """Return the tracking address of a run: as given, none for "none", else sqlite among the runs."""
     if uri == "none":
         return None
+    if uri and urlsplit(uri).password:
+        raise UsageError(
+            "--tracking has a password, and the address is written into the run folder. Leave it out and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        )
     return uri or default_tracking(folder.resolve().parent.parent)
 
 

@@ -21,6 +21,7 @@ from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwar
 from torch import Tensor, nn
 
 from pipeline import checkpoint, runs
+from pipeline.data.bad_files import list_in
 from pipeline.data.loader import TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.data.sampling import Shard
@@ -35,7 +36,7 @@ from pipeline.report import Report
 from recipes.schema import Evaluation
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
-ONEDNN_PAYS = 0.01  # 1e9 multiply-adds of a pass under which oneDNN's preparation costs more than it saves
+SMALL_PASS = 0.01  # 1e9 multiply-adds; below, oneDNN and a second thread cost more than they save
 START_UP_PASSES = 2  # DDP rebuilds its buckets at the beginning of the second
 
 
@@ -104,10 +105,11 @@ def start_accelerator(plan: Plan) -> Accelerator:
     cuda = torch.cuda.is_available() and plan.device != "cpu"
     if plan.device == "cuda" and not cuda:
         raise Top1Error("--device cuda was asked for, but torch sees no GPU here. Use --device cpu or auto.")
-    torch.set_num_threads(plan.threads)
+    small = plan.recipe.model.gmacs * plan.micro_batch < SMALL_PASS
+    torch.set_num_threads(1 if small else plan.threads)
     torch.use_deterministic_algorithms(plan.deterministic)
     torch.backends.cudnn.benchmark = not plan.deterministic
-    if plan.recipe.model.gmacs * plan.micro_batch < ONEDNN_PAYS:
+    if small:
         torch.backends.mkldnn.set_flags(False)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     accelerator = Accelerator(
@@ -164,6 +166,7 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
             shard=Shard(rank, world, plan.micro_batch, plan.accumulation),
             device_id=accelerator.local_process_index if accelerator.device.type == "cuda" else None,
             threads=plan.threads,
+            on_bad_file=list_in(folder),
         ),
         manifest=manifest,
     )

@@ -203,7 +203,9 @@ def _target_text(target: Target) -> str:
 
 def _stage_rows(stages: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     names = ("first_epoch", "last_epoch", "image_size", "randaugment", "mixup", "cutmix", "dropout")
-    rows = [("  from epoch", "to", "pixels", "RandAugment", "Mixup", "CutMix", "dropout")]
+    rows: list[tuple[str, ...]] = [
+        ("  from epoch", "to", "pixels", "RandAugment", "Mixup", "CutMix", "dropout")
+    ]
     for stage in stages:
         values = [stage[name] for name in names]
         rows.append(tuple("-" if value is None else f"{value:.4g}" for value in values))

@@ -54,8 +54,11 @@ EFFICIENTNETV2_S = Recipe(
             RandomResizedCrop(
                 size=300,  # tan2021 Table 6
                 area=(0.05, 1.0),  # automl preprocessing.py
-                ratio=(3 / 4, 4 / 3),  # automl preprocessing.py
+                ratio=(0.75, 1.33),  # automl preprocessing.py: sample_distorted_bounding_box's default
+                attempts=100,  # automl preprocessing.py: sample_distorted_bounding_box's default
                 rule="tensorflow",
+                covered=0.0,  # automl preprocessing.py: min_object_covered
+                fallback="whole",  # automl preprocessing.py
                 antialias=False,  # automl preprocessing.py: tf.image.resize
             ),
             HorizontalFlip(),
@@ -134,8 +137,11 @@ EFFICIENTNETV2_S_AUTOML = Recipe(
             RandomResizedCrop(
                 size=300,  # automl effnetv2_configs.py
                 area=(0.05, 1.0),  # automl preprocessing.py
-                ratio=(3 / 4, 4 / 3),  # automl preprocessing.py
+                ratio=(0.75, 1.33),  # automl preprocessing.py: sample_distorted_bounding_box's default
+                attempts=100,  # automl preprocessing.py: sample_distorted_bounding_box's default
                 rule="tensorflow",
+                covered=0.0,  # automl preprocessing.py: min_object_covered
+                fallback="whole",  # automl preprocessing.py
                 antialias=False,  # automl preprocessing.py: tf.image.resize
             ),
             HorizontalFlip(),

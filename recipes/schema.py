@@ -94,8 +94,12 @@ class RandomResizedCrop:
 
     area: least and greatest share of the image. ratio: least and greatest width/height.
     rule: whose sampler. "torchvision": log-uniform ratio, `attempts` tries, then the largest central
-    window within `ratio`. "tensorflow": sample_distorted_bounding_box, then the central square.
-    "linear": torchvision's with the ratio itself uniform (DLA).
+    window within `ratio`. "linear": the same with the ratio itself uniform, sides swapped in half of the
+    tries, then the central square (DLA). "tensorflow": sample_distorted_bounding_box, whose window holds at
+    least `covered` of the image, then what `fallback` says.
+    fallback ("tensorflow" alone), where no attempt fits: "central_square", size/(size + 32) of the short
+    side, also where the window is the whole image (EfficientNet's code); "whole", the image
+    (EfficientNetV2's code, Inception's).
     """
 
     size: int
@@ -105,6 +109,8 @@ class RandomResizedCrop:
     antialias: bool = True
     attempts: int = 10
     rule: Literal["torchvision", "tensorflow", "linear"] = "torchvision"
+    covered: float = 0.1
+    fallback: Literal["central_square", "whole"] = "central_square"
 
 
 @dataclass(frozen=True)
@@ -435,6 +441,9 @@ class Evaluation:
 
     resize: short sides in pixels (one per scale). squash: to resize x resize instead.
     crop: side of what the network sees. central_square: ten crops come from the central square.
+    window: the part of the source that is resized, straight to resize x resize; None is all of it.
+    "efficientnet", "efficientnet_v2": the central square, crop/(crop + margin) of the short side; where its
+    place is half a pixel, their codes round up and down. "inception": the central 87.5% of both sides.
     ema: measure the averaged weights where the recipe keeps them.
     """
 
@@ -446,6 +455,8 @@ class Evaluation:
     interpolation: Interpolation = "bilinear"
     antialias: bool = True
     ema: bool = True
+    window: Literal["efficientnet", "efficientnet_v2", "inception"] | None = None
+    margin: int = 32
 
     @property
     def protocol(self) -> str:
@@ -453,6 +464,8 @@ class Evaluation:
         parts = [self.views, f"{self.crop}/{','.join(map(str, self.resize))}", self.interpolation]
         parts += ["squash"] if self.squash else []
         parts += ["central_square"] if self.central_square else []
+        margin = "" if self.window == "inception" else f"+{self.margin}"
+        parts += [f"{self.window}_window{margin}"] if self.window else []
         parts += [] if self.antialias else ["no_antialias"]
         parts += [] if self.ema else ["raw_weights"]
         return " ".join(parts)

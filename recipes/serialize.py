@@ -94,12 +94,11 @@ def leaf_type(root: type, path: str) -> Any:
         if name in _KINDS:
             kind = _KINDS[name]
             continue
-        hint = typing.get_type_hints(_dataclass_with(kind, name), vars(schema))[name]
-        kind = hint
+        kind = typing.get_type_hints(_dataclass_with(kind, name), vars(schema))[name]
     return kind
 
 
-def _dataclass_with(kind: Any, name: str) -> type:
+def _dataclass_with(kind: Any, name: str) -> Any:
     """Return the dataclass among `kind` (a class, a union or a tuple of them) that has the field."""
     for candidate in _classes(kind):
         if any(f.name == name for f in dataclasses.fields(candidate)):

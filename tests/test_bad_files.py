@@ -1,5 +1,6 @@
 """Odd files decode as Pillow's RGB; files that do not decode neither end nor shorten nor blur a run."""
 
+import functools
 import io
 import json
 import shutil
@@ -21,8 +22,8 @@ from recipes.schema import (
     Data,
     Evaluation,
     HorizontalFlip,
+    Lighting,
     Normalize,
-    RandAugment,
     RandomCrop,
     RandomResizedCrop,
 )
@@ -31,12 +32,18 @@ PLAIN = Normalize((0.0,) * 3, (1.0,) * 3)  # pixels come out as they are, 0..255
 IMAGES, SIDE, BATCH = 48, 64, 16
 STEPS = IMAGES // BATCH  # of an epoch
 CROPS = RandomResizedCrop(32)
+SMALL_CROPS = RandomResizedCrop(32, area=(0.05, 0.2))
 WHOLE = RandomResizedCrop(SIDE, area=(1.0, 1.0), ratio=(1.0, 1.0))
+
+
+@functools.cache
+def photographs():
+    return load_sample_images().images
 
 
 def picture(number):
     """A piece of a photograph, SIDE x SIDE."""
-    photo = load_sample_images().images[number % 2]
+    photo = photographs()[number % 2]
     y, x = number * 7 % 300, number * 11 % 500
     return Image.fromarray(photo[y : y + SIDE, x : x + SIDE])
 
@@ -85,7 +92,7 @@ BAD = {
 
 def write_tree(folder, contents):
     for number, content in enumerate(contents):
-        for split in ("train", "val"):
+        for split in ("train", "val") if number < IMAGES else ("train",):
             path = folder / split / f"n{number % 2}" / f"{number:04d}.JPEG"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -168,8 +175,6 @@ def expected(folder, sound, bad):
 @pytest.mark.parametrize("kind", ODD)
 def test_what_decodes_equals_pils_rgb(kind, indexed, tmp_path):
     odd = [ODD[kind](picture(number)) for number in range(2)]
-    if kind == "16 bits" and not indexed:
-        pytest.skip("nobody looks at a file's depth again; its checksum tells that it changed")
     contents = odd if indexed else [encoded(picture(number), "JPEG") for number in range(2)]
     folder = write_tree(tmp_path, contents)
     for split in ("train", "val"):
@@ -226,24 +231,22 @@ def test_a_run_resumed_among_bad_files_sees_the_same_pixels(step, tree):
 
 
 def test_a_truncated_file_serves_above_the_cut_and_is_replaced_below_in_every_run_alike(tree, sound):
-    split = train_split(tree)
-    for index in range(0, IMAGES, 3):
+    split, cut = train_split(tree), set(range(0, IMAGES, 3))
+    for index in cut:
         content = split.path(index).read_bytes()
-        split.path(index).write_bytes(content[: len(content) // 2])
-    run, intact = loader(tree), seen(loader(sound))
-    for step, rows in seen(run).items():
-        for mine, its in zip(rows, intact[step], strict=True):
-            assert mine == its or (its[0] in run.bad_files and mine[0] == its[0] + 1)
-    assert run.bad_files
-    assert any(
-        row[0] in run.bad_files and row in intact[step] for step, rows in seen(run).items() for row in rows
-    )
+        split.path(index).write_bytes(content[: len(content) * 9 // 10])
+    mine, intact = (seen(loader(folder, SMALL_CROPS)) for folder in (tree, sound))
+    pairs = [pair for step in intact for pair in zip(mine[step], intact[step], strict=True)]
+    served = [got == its for got, its in pairs if its[0] in cut]
+    assert any(served)
+    assert not all(served)
+    assert all(got == its or (its[0] in cut and got[0] == its[0] + 1) for got, its in pairs)
 
 
 @pytest.mark.parametrize(
     ("geometry", "augment"),
-    [(RandomCrop(32, (40, 48)), ()), (RandomResizedCrop(32), (RandAugment(9),))],
-    ids=["whole images decoded", "RandAugment"],
+    [(RandomCrop(32, (40, 48)), ()), (CROPS, (Lighting(0.1),))],
+    ids=["whole images decoded", "lighting"],
 )
 def test_other_graphs_mend_their_batches_too(geometry, augment, tree, sound):
     damage(tree, BAD["truncated"], 5)
@@ -293,7 +296,7 @@ def test_a_thousand_mutated_jpegs_neither_end_nor_shorten_an_epoch(tmp_path):
     split = train_split(folder)
     for index in range(1000):
         content = bytearray(split.path(index).read_bytes())
-        for _ in range(rng.integers(1, 4)):
+        for _ in range(rng.integers(1, 3)):
             place = int(rng.integers(2, len(content)))
             match rng.integers(0, 20):
                 case 0:
@@ -306,7 +309,7 @@ def test_a_thousand_mutated_jpegs_neither_end_nor_shorten_an_epoch(tmp_path):
     run = loader(folder, RandomResizedCrop(16), batch_size=50)
     rows = [row for step in seen(run, 0, 20).values() for row in step]
     assert len(rows) == 1000
-    assert 50 < len(run.bad_files) < 900  # mutated enough, and not beyond sense
+    assert 50 < len(run.bad_files) < 500  # mutated enough, and not beyond sense
     order = epoch_order(2, 0, 1000).tolist()
     kept = [index == row[0] for index, row in zip(order, rows, strict=True)]
     assert all(same or index in run.bad_files for same, index in zip(kept, order, strict=True))

@@ -94,6 +94,12 @@ def test_prep_demo_json_counts_its_images(capsys, tmp_path):
         ),
         (["show", "alexnet", "--set", "optimizer.lr=fast"], "'fast' is not a value of type float", 2),
         (["show", "alexnet", "--set", "optimizer.form=odd"], "'odd' is not one of torch, caffe", 2),
+        (
+            ["show", "alexnet", "--set", "schedule.milestones=3"],
+            "3.0 is not a value of type tuple[float, ...]",
+            2,
+        ),
+        (["show", "efficientnetv2_s", "--set", "data.augment.RandomResizedCrop.area=(1,)"], "(1,) is not", 2),
         (["show", "alexnet", "--set", "optimizer.lr"], "has no value; write --set optimizer.lr=0.05", 2),
         (["show", "alexnet", "--set", "optimizer.lr=-1"], "optimizer.lr is -1.0; it must be positive", 2),
         (["show", "no/such/file.py:X"], "there is no file no/such/file.py", 2),
@@ -159,6 +165,15 @@ def test_a_run_folder_of_another_recipe_is_left_alone(capsys, tmp_path, demo_dat
     assert "was planned with the data in" in text
     (folder / "plan.json").write_text("{}")
     assert "is not a plan that this version reads" in sentence(capsys, "train", "--run", folder, code=1)
+
+
+def test_a_password_is_not_written_into_a_run_folder(capsys, tmp_path, demo_data):
+    address = "http://me:secret@127.0.0.1:5000"
+    options = ("--data", demo_data, "--runs", tmp_path / "runs", "--tracking", address)
+    text = sentence(capsys, "train", "lenet5", *options, code=2)
+    assert "MLFLOW_TRACKING_PASSWORD" in text
+    assert "secret" not in text
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_folder_with_other_things_in_it_is_no_run_folder(capsys, tmp_path, demo_data):

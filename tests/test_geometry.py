@@ -51,8 +51,22 @@ def test_the_center_is_torchvisions_even_where_it_pads(size, crop):
     assert np.array_equal(cropped, expected)
 
 
-@pytest.mark.parametrize("size", [(375, 500), (500, 375), (333, 500), (150, 500), (600, 600)])
-@pytest.mark.parametrize(("area", "ratio"), [((0.08, 1.0), (3 / 4, 4 / 3)), ((0.35, 0.8), (0.5, 1.5))])
+IMAGENET = ((0.08, 1.0), (3 / 4, 4 / 3))
+OTHER = ((0.35, 0.8), (0.5, 1.5))
+
+
+@pytest.mark.parametrize(
+    ("size", "area", "ratio"),
+    [
+        ((375, 500), *IMAGENET),
+        ((500, 375), *IMAGENET),
+        ((333, 500), *IMAGENET),
+        ((150, 500), *IMAGENET),
+        ((600, 600), *IMAGENET),
+        ((375, 500), *OTHER),
+        ((150, 500), *OTHER),
+    ],
+)
 def test_random_resized_crops_are_distributed_as_torchvisions(size, area, ratio):
     torch.manual_seed(0)
     image = torch.zeros(1, *size)
@@ -93,7 +107,7 @@ def test_the_linear_rule_draws_a_uniform_ratio_and_swaps_half_of_the_sides():
     assert stats.kstest(share, stats.uniform(0.1, 0.1).cdf).statistic < 0.02
 
 
-def tensorflow_window(rng, height, width, area_range, ratio_range, attempts):
+def tensorflow_window(rng, height, width, area_range, ratio_range, attempts, covered=0.1):
     """One window of sample_distorted_bounding_box_op.cc for one box that is the image, by its own steps."""
     low, high = np.float32(ratio_range[0]), np.float32(ratio_range[1])
     for _ in range(attempts):
@@ -115,7 +129,10 @@ def tensorflow_window(rng, height, width, area_range, ratio_range, attempts):
             h -= 1
             w = round(float(h * ratio))
         if not (
-            least <= w * h <= most and 0 < w <= width and 0 < h <= height and w * h >= 0.1 * width * height
+            least <= w * h <= most
+            and 0 < w <= width
+            and 0 < h <= height
+            and w * h >= covered * width * height
         ):
             continue
         y = int(rng.integers(0, height - h)) if h < height else 0
@@ -136,6 +153,46 @@ def test_the_tensorflow_rule_follows_its_sampler(size):
     ours, theirs = np.concatenate([windows.start, windows.shape], 1)[~fallback], theirs[~whole]
     for value in (lambda w: w[:, 2], lambda w: w[:, 3] / w[:, 2], lambda w: w[:, 0], lambda w: w[:, 1]):
         assert distance(value(ours), value(theirs)) < 0.025
+
+
+@pytest.mark.parametrize("size", [(375, 500), (150, 500), (60, 500)])
+def test_efficientnetv2s_sampler_has_no_least_cover_and_falls_back_on_the_whole_image(size):
+    # google/automl:efficientnetv2/preprocessing.py; ratio and attempts are TensorFlow's defaults.
+    geometry = RandomResizedCrop(
+        224, (0.05, 1.0), (0.75, 1.33), attempts=100, rule="tensorflow", covered=0.0, fallback="whole"
+    )
+    rng = np.random.default_rng(0)
+    theirs = np.array(
+        [tensorflow_window(rng, *size, (0.05, 1.0), (0.75, 1.33), 100, covered=0.0) for _ in range(5_000)]
+    )
+    windows = windows_of(geometry, size, 5_000)
+    ours = np.concatenate([windows.start, windows.shape], 1)
+    for value in (lambda w: w[:, 2], lambda w: w[:, 3] / w[:, 2], lambda w: w[:, 0], lambda w: w[:, 1]):
+        assert distance(value(ours), value(theirs)) < 0.035
+    share = ours[:, 2] * ours[:, 3] / (size[0] * size[1])
+    assert share.min() < 0.1  # V1's sampler refuses such windows
+
+
+def test_where_no_attempt_fits_efficientnetv2_takes_the_whole_image():
+    geometry = RandomResizedCrop(224, area=(0.9, 1.0), rule="tensorflow", covered=0.0, fallback="whole")
+    windows = windows_of(geometry, (60, 500), 100)
+    assert np.unique(windows.start, axis=0).tolist() == [[0, 0]]
+    assert np.unique(windows.shape, axis=0).tolist() == [[60, 500]]
+
+
+def test_more_attempts_never_change_a_window_that_an_earlier_one_found():
+    sizes = np.random.default_rng(0).integers(40, 500, (5000, 2)).astype(np.int32)
+    for rule in ("torchvision", "linear", "tensorflow"):
+        few, many = (
+            train_windows(RandomResizedCrop(224, (0.6, 1.0), attempts=n, rule=rule), sizes, drawn(5000))
+            for n in (10, 40)
+        )
+        same = (few.start == many.start).all(1) & (few.shape == many.shape).all(1)
+        assert 0.5 < same.mean() < 1
+        everything = train_windows(
+            RandomResizedCrop(224, (0.6, 1.0), attempts=41, rule=rule), sizes, drawn(5000)
+        )
+        assert ((everything.shape == many.shape).all(1)).mean() > same.mean()
 
 
 def test_windows_never_leave_the_image():
@@ -211,3 +268,67 @@ def test_evaluation_geometry_of_each_kind():
     assert (square.crop_start.tolist(), square.crop_shape.tolist()) == ([[0, 42]], [[256, 256]])
     whole = evaluation_windows(Evaluation(224, (256,), "ten_crop"), sizes)
     assert (whole.crop_start.tolist(), whole.crop_shape.tolist()) == ([[0, 0]], [[256, 341]])
+
+
+def efficientnet_window(size, crop, margin):
+    """tensorflow/tpu:models/official/efficientnet/preprocessing.py, _decode_and_center_crop."""
+    side = int(np.float32(crop / (crop + margin)) * np.float32(min(size)))
+    return [((length - side) + 1) // 2 for length in size], [side, side]
+
+
+def efficientnet_v2_window(size, crop, margin):
+    """google/automl:efficientnetv2/preprocessing.py, preprocess_for_eval."""
+    side = int(np.float32(crop / (crop + margin)) * np.float32(min(size)))
+    return [(length - side) // 2 for length in size], [side, side]
+
+
+def inception_window(size, crop, margin):
+    """tf.image.central_crop(image, 0.875)."""
+    start = [int((length - length * 0.875) / 2) for length in size]
+    return start, [length - 2 * first for length, first in zip(size, start, strict=True)]
+
+
+@pytest.mark.parametrize(("crop", "margin"), [(224, 32), (299, 32), (240, 34), (128, 32)])
+@pytest.mark.parametrize(
+    ("window", "formula"),
+    [
+        ("efficientnet", efficientnet_window),
+        ("efficientnet_v2", efficientnet_v2_window),
+        ("inception", inception_window),
+    ],
+)
+def test_windows_of_the_source_follow_the_codes_they_are_named_after(window, formula, crop, margin):
+    evaluation = Evaluation(crop, (crop,), window=window, margin=margin)
+    windows = evaluation_windows(evaluation, np.int32(SIZES))
+    for row, size in enumerate(SIZES):
+        start, shape = formula(size, crop, margin)
+        assert (windows.start[row].tolist(), windows.shape[row].tolist()) == (start, shape)
+    assert np.unique(windows.resize).tolist() == [crop]  # straight to the square
+    assert np.unique(windows.crop_start).tolist() == [0]
+    assert np.unique(windows.crop_shape).tolist() == [crop]
+
+
+def test_windows_of_the_source_worked_out_by_hand():
+    # 375 * 224 / 256 = 328.1; (375 - 328) / 2 = 23.5, (500 - 328) / 2 = 86; 375 / 16 = 23.4, 500 / 16 = 31.2.
+    expected = {
+        "efficientnet": ([24, 86], [328, 328]),
+        "efficientnet_v2": ([23, 86], [328, 328]),
+        "inception": ([23, 31], [329, 438]),
+    }
+    for window, (start, shape) in expected.items():
+        windows = evaluation_windows(Evaluation(224, (224,), window=window), np.int32([(375, 500)]))
+        assert (windows.start[0].tolist(), windows.shape[0].tolist()) == (start, shape)
+
+
+def test_protocols_with_and_without_a_window_are_told_apart():
+    evaluations = [
+        Evaluation(224, (224,)),
+        Evaluation(224, (224,), squash=True),
+        Evaluation(224, (224,), window="efficientnet"),
+        Evaluation(224, (224,), window="efficientnet", margin=34),
+        Evaluation(224, (224,), window="efficientnet_v2"),
+        Evaluation(224, (224,), window="inception"),
+    ]
+    protocols = [evaluation.protocol for evaluation in evaluations]
+    assert len(set(protocols)) == len(protocols)
+    assert protocols[2] == "single_crop 224/224 bilinear efficientnet_window+32"

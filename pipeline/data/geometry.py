@@ -14,16 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.operation import Draw
+from pipeline.data.random_windows import Pixels, padded_center, random_windows
 from pipeline.data.sampling import Stream
 from recipes.schema import CenterCrop, Evaluation, Geometry, RandomCrop, RandomResizedCrop
 
-Pixels = NDArray[np.int32]  # (N, 2)
-Floats = NDArray[np.floating[Any]]
-
-# tf.image.sample_distorted_bounding_box as google/automl:efficientnetv2/preprocess_legacy.py calls it: the
-# window holds at least a tenth of the image; the central square leaves a margin of 32 pixels.
-_MIN_COVERED = np.float32(0.1)
-_CROP_PADDING = 32
+_CENTRAL_FRACTION = 0.875  # tensorflow/models:research/slim/preprocessing/inception_preprocessing.py
 
 
 @dataclass(frozen=True)
@@ -54,7 +49,7 @@ def train_windows(geometry: Geometry, sizes: Pixels, draw: Draw) -> Windows:
     """
     match geometry:
         case RandomResizedCrop():
-            start, shape = _random_windows(geometry, sizes, draw)
+            start, shape = random_windows(geometry, sizes, draw)
             square = np.full_like(sizes, draw.image_size)
             return Windows(start, shape, square, np.zeros_like(sizes), square)
         case RandomCrop():
@@ -72,12 +67,28 @@ def evaluation_windows(evaluation: Evaluation, sizes: Pixels) -> Windows:
     or with `central_square` its central resize x resize.
     """
     (resize,) = evaluation.resize
-    resized = _squashed(sizes, resize) if evaluation.squash else short_side_to(sizes, resize)
-    if evaluation.views == "single_crop":
-        return _cropped(sizes, resized, center(resized, evaluation.crop), evaluation.crop)
-    if evaluation.central_square:
-        return _cropped(sizes, resized, center(resized, resize), resize)
-    return Windows(np.zeros_like(sizes), sizes, resized, np.zeros_like(sizes), resized)
+    start, window = _evaluation_window(evaluation, sizes)
+    squash = evaluation.squash or evaluation.window is not None
+    resized = _squashed(sizes, resize) if squash else short_side_to(window, resize)
+    crop_start, crop_shape = np.zeros_like(sizes), resized
+    if evaluation.views == "single_crop" or evaluation.central_square:
+        side = evaluation.crop if evaluation.views == "single_crop" else resize
+        crop_start, crop_shape = center(resized, side), np.full_like(sizes, side)
+    return Windows(start, window, resized, crop_start, crop_shape)
+
+
+def _evaluation_window(evaluation: Evaluation, sizes: Pixels) -> tuple[Pixels, Pixels]:
+    """Return the (start, shape) of the source that is resized."""
+    match evaluation.window:
+        case None:
+            return np.zeros_like(sizes), sizes
+        case "inception":  # tf.image.central_crop
+            start = ((sizes - sizes * _CENTRAL_FRACTION) / 2).astype(np.int32)
+            return start, sizes - 2 * start
+        case "efficientnet" | "efficientnet_v2" as code:
+            shape = padded_center(sizes.astype(np.float64), evaluation.crop, evaluation.margin)
+            room = sizes - shape.astype(np.int32)
+            return (room + (code == "efficientnet")) // 2, shape.astype(np.int32)
 
 
 def short_side_to(sizes: Pixels, short: int | NDArray[np.integer[Any]]) -> Pixels:
@@ -122,101 +133,3 @@ def _squashed(sizes: Pixels, side: int) -> Pixels:
 def _in_proportion(resize: int, image_size: int, recipe_size: int) -> int:
     """Return resize * image_size / recipe_size, half up, in whole numbers."""
     return (2 * resize * image_size + recipe_size) // (2 * recipe_size)
-
-
-# ---------------------------------------------------------------- windows of random area and aspect
-
-
-def _random_windows(geometry: RandomResizedCrop, sizes: Pixels, draw: Draw) -> tuple[Pixels, Pixels]:
-    """Return the (start, shape) of one random window per image: the first of `attempts` that fits.
-
-    Every attempt has its own columns of one stream, the last two are the position.
-    """
-    tries = geometry.attempts
-    u = draw.uniforms(Stream.CROP, 3 * tries + 2)
-    first, second, third = u[:, :tries], u[:, tries : 2 * tries], u[:, 2 * tries : 3 * tries]
-    image = sizes.astype(np.float64)
-    match geometry.rule:
-        case "torchvision":
-            low, high = np.log(geometry.ratio)
-            h, w = _area_and_ratio(geometry, image, first, np.exp(low + (high - low) * second))
-            fallback = _widest_within(geometry.ratio, image)
-        case "linear":
-            low, high = geometry.ratio
-            h, w = _area_and_ratio(geometry, image, first, low + (high - low) * second)
-            swap = third < 0.5  # ucbdrive/dla:data_transforms.py
-            h, w = np.where(swap, w, h), np.where(swap, h, w)
-            fallback = np.repeat(image.min(1, keepdims=True), 2, axis=1)
-        case "tensorflow":
-            h, w = _distorted_boxes(geometry, sizes, first, second)
-            fallback = _padded_center(image, draw.image_size)
-    shape, found = _first_that_fits(h, w, image)
-    if geometry.rule == "tensorflow":  # preprocess_legacy.py takes the whole image for a failure
-        found &= (shape != image).any(1)
-    shape = np.where(found[:, None], shape, fallback)
-    room = image - shape
-    # tf's Uniform(n) is never n, so its window does not touch the far edge; elsewhere it may.
-    places = room if geometry.rule == "tensorflow" else room + 1
-    middle = (room + 1) // 2 if geometry.rule == "tensorflow" else room // 2
-    start = np.where(found[:, None], np.floor(u[:, -2:] * places), middle)
-    return start.astype(np.int32), shape.astype(np.int32)
-
-
-def _area_and_ratio(
-    geometry: RandomResizedCrop, image: Floats, u: Floats, ratio: Floats
-) -> tuple[Floats, Floats]:
-    """Return the height and width, (N, attempts), of windows of a uniform share of the area."""
-    least, most = geometry.area
-    area = image.prod(1, keepdims=True) * (least + (most - least) * u)
-    return np.rint(np.sqrt(area / ratio)), np.rint(np.sqrt(area * ratio))
-
-
-def _first_that_fits(h: Floats, w: Floats, image: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the first column's window (N, 2) that lies within the image, and whether there is one."""
-    fits = (h > 0) & (w > 0) & (h <= image[:, :1]) & (w <= image[:, 1:])
-    column = fits.argmax(1)[:, None]
-    return np.concatenate([np.take_along_axis(side, column, 1) for side in (h, w)], axis=1), fits.any(1)
-
-
-def _widest_within(ratio: tuple[float, float], image: Floats) -> Floats:
-    """Return the largest central window within the ratios (torchvision's fallback)."""
-    height, width = image[:, 0], image[:, 1]
-    least, most = ratio
-    h = np.where(width / height < least, np.rint(width / least), height)
-    w = np.where(width / height > most, np.rint(height * most), width)
-    return np.stack([h, w], 1)
-
-
-def _distorted_boxes(
-    geometry: RandomResizedCrop, sizes: Pixels, u_ratio: Floats, u_height: Floats
-) -> tuple[Floats, Floats]:
-    """Return TensorFlow's height and width, (N, attempts); zero where an attempt fails.
-
-    tensorflow/core/kernels/image/sample_distorted_bounding_box_op.cc, in its single precision: the ratio and
-    then the height are uniform, so large areas are rarer than in torchvision's rule. A window that is the
-    whole image counts as failed, as in preprocess_legacy.py, which then takes the central square.
-    """
-    image = sizes.astype(np.float32)
-    height, width = image[:, :1], image[:, 1:]
-    low, high = np.float32(geometry.ratio[0]), np.float32(geometry.ratio[1])
-    ratio = u_ratio.astype(np.float32) * (high - low) + low
-    least, most = (np.float32(share) * width * height for share in geometry.area)
-    h_least, h_most = np.rint(np.sqrt(least / ratio)), np.rint(np.sqrt(most / ratio))
-    widest = np.floor((width + np.float32(0.5)) / ratio)
-    widest -= np.rint(widest * ratio) > width
-    h_most = np.minimum(np.where(np.rint(h_most * ratio) > width, widest, h_most), height)
-    h_least = np.minimum(h_least, h_most)
-    h = h_least + np.floor(u_height * (h_most - h_least + 1)).astype(np.float32)
-    h += np.rint(h * ratio) * h < least  # rounding put the area outside: one row more, or one less
-    h -= np.rint(h * ratio) * h > most
-    w = np.rint(h * ratio)
-    area = w * h
-    good = (area >= least) & (area <= most) & (area >= _MIN_COVERED * width * height)
-    return np.where(good, h, 0), np.where(good, w, 0)
-
-
-def _padded_center(image: Floats, image_size: int) -> Floats:
-    """Return the central square's side twice: image_size / (image_size + 32) of the short side, cut down."""
-    share = np.float32(image_size / (image_size + _CROP_PADDING))
-    side = np.maximum(1, np.floor(share * image.min(1, keepdims=True).astype(np.float32)))
-    return np.repeat(side, 2, axis=1)

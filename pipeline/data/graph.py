@@ -92,7 +92,7 @@ class Decoding:
         return [contents, windows.start, windows.shape] if self.part == "window" else [contents]
 
     def images(self, nodes: list[DataNode], device: Device) -> DataNode:
-        options = {
+        options: dict[str, Any] = {
             "device": "cpu" if device.device_id is None else "mixed",
             "output_type": types.DALIImageType.RGB if self.color == "rgb" else types.DALIImageType.GRAY,
             "adjust_orientation": False,  # as Pillow: an EXIF rotation is left as it is
@@ -111,7 +111,7 @@ class Training:
 
     DALI resizes a window as if its outermost pixels went on beyond it, where Pillow leaves out what is
     beyond and weighs the rest more. Reducing, they therefore differ in the outermost row and column
-    (bilinear; two of each for bicubic) by an eighth of the contrast there: on photographs by up to 12 grey
+    (bilinear; two of each for bicubic) by up to an eighth of the contrast there, on photographs 13 grey
     levels. Mending it costs 45 % of the throughput (zeros around the window, weights divided out), so
     training leaves it; evaluation resizes as Pillow does (`resize.py`).
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -102,6 +102,13 @@ class Manifest:
             classes=self.header.classes,
             pack=_pack(rows),
         )
+
+    def entries_of(self, split: str) -> Iterator[Entry]:
+        """Yield every image of a split with its sha256, in the order of `split`; for `prep`."""
+        for batch in pq.ParquetFile(self.folder / BODY_NAME).iter_batches():
+            for row in batch.to_pylist():
+                if row["split"] == split:
+                    yield Entry(**{**row, "sha256": row["sha256"].hex()})
 
     def entries(self) -> Iterable[Mapping[str, Any]]:
         """Return every row with its sha256, as dictionaries; for `prep`, not for training."""

@@ -1,21 +1,23 @@
 """Evaluation's resize and crop, in torch: Pillow's arithmetic, borders included. Knows tensors and windows.
 
-torch's antialiased resize of bytes weighs as Pillow does: at most 1 grey level from it (bilinear) and 2
-(bicubic), in one pixel of 500. DALI's is further off (`graph.Training`) and no faster.
+torch's antialiased resize of bytes weighs as Pillow does, also where the filter reaches beyond the border.
+On photographs all but 2 pixels in 10,000 are within 1 grey level of Pillow's (bilinear) or 5 (bicubic); in
+the mean it is 0.002 off, or 0.1 where Pillow 13 resizes columns before rows. DALI's is 0.17 off, by 13 levels
+at borders (`graph.Training`), and no faster.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline.data.geometry import Windows
 from recipes.schema import Interpolation
-
-_MODES = {"bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest-exact"}
 
 
 def resized_crops(
@@ -59,15 +61,21 @@ def normalized(images: list[Tensor], mean: Tensor, std: Tensor) -> Tensor:
 def _resize(window: Tensor, size: list[int], interpolation: Interpolation, antialias: bool) -> Tensor:
     if list(window.shape[1:]) == size:
         return window
-    options: dict[str, Any] = {"size": size, "mode": _MODES[interpolation]}
     if interpolation == "nearest":
-        return functional.interpolate(window[None], **options)[0]
-    if not antialias:
-        return functional.interpolate(window[None].float(), **options)[0]
-    if window.is_cuda:  # no kernel for bytes there
-        resized = functional.interpolate(window[None].float(), antialias=True, **options)[0]
-        return resized.round_().clamp_(0, 255)
-    return functional.interpolate(window[None], antialias=True, **options)[0]
+        rows, columns = (_nearest(n, m) for n, m in zip(window.shape[1:], size, strict=True))
+        return window[:, rows][:, :, columns]
+    options: dict[str, Any] = {"size": size, "mode": interpolation, "antialias": antialias}
+    # Bytes are resized as bytes, but not on a GPU, which has no such kernel, nor without antialias.
+    as_bytes = antialias and not window.is_cuda
+    resized = functional.interpolate(window[None] if as_bytes else window[None].float(), **options)[0]
+    return resized if as_bytes or not antialias else resized.round_().clamp_(0, 255)
+
+
+def _nearest(length: int, size: int) -> NDArray[np.int64]:
+    """Return which of `length` pixels Pillow takes for each of `size`: it adds steps up, in doubles."""
+    steps = np.full(size, length / size)
+    steps[0] /= 2
+    return np.minimum(np.cumsum(steps).astype(np.int64), length - 1)
 
 
 def _crop(image: Tensor, start: list[int], shape: list[int]) -> Tensor:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from nvidia.dali import fn, pipeline_def
-from nvidia.dali.plugin.pytorch import feed_ndarray
 
-from pipeline.data.graph import DataNode, Device, Graph, Row
+from pipeline.data.graph import Device, Graph, Row
+from pipeline.data.operation import DataNode
 
 Images = torch.Tensor | list[torch.Tensor]
 
@@ -30,17 +29,18 @@ class Runner:
     def run(self, rows: Iterable[Row]) -> Iterator[Images]:
         """Yield the images of each row: one tensor (N, ...) where the graph stacks, else one an image.
 
-        A stacked tensor stays the consumer's; the others hold until the next is asked for. Raises
-        RuntimeError where DALI cannot make a row, after the rows before it.
+        They are DALI's own buffers, which it does not use again while a tensor holds them (its default, dynamic
+        executor). Raises RuntimeError where DALI cannot make a row, after the rows before it.
         """
         fed, self._idle = self._idle or _Fed(self._graph, self._device, self._most_images), None
         fed.rows = iter(rows)
+        gpu = self._device.device_id
         while True:
             try:
-                (images,) = fed.pipeline.run()
+                (images,) = fed.pipeline.run(None if gpu is None else torch.cuda.current_stream(gpu))
             except StopIteration:
                 break
-            yield _stacked(images, self._device) if self._graph.stacks else _each(images, self._device)
+            yield _tensors(images, self._graph.stacks)
         fed.pipeline.reset()
         self._idle = fed
 
@@ -70,22 +70,7 @@ def _build(graph: Graph, device: Device, most_images: int, source: Callable[[], 
     return built
 
 
-def _stacked(images: Any, device: Device) -> torch.Tensor:
-    """Return a copy that later batches do not overwrite."""
-    whole = images.as_tensor()
-    if device.device_id is None:
-        return torch.from_numpy(np.array(whole))
-    return _on_gpu(whole, torch.float32, device.device_id)
-
-
-def _each(images: Any, device: Device) -> list[torch.Tensor]:
-    if device.device_id is None:
-        return [torch.from_numpy(np.asarray(images.at(i))) for i in range(len(images))]
-    return [_on_gpu(images[i], torch.uint8, device.device_id) for i in range(len(images))]
-
-
-def _on_gpu(images: Any, dtype: torch.dtype, device_id: int) -> torch.Tensor:
-    """Return a copy, made on torch's current stream."""
-    copy = torch.empty(images.shape(), dtype=dtype, device=torch.device("cuda", device_id))
-    feed_ndarray(images, copy, cuda_stream=torch.cuda.current_stream(device_id))
-    return copy
+def _tensors(images: Any, stacked: bool) -> Images:
+    if stacked:
+        return torch.from_dlpack(images.as_tensor())
+    return [torch.from_dlpack(images[i]) for i in range(len(images))]

@@ -59,7 +59,7 @@ class Storage:
 
         Raises one of DAMAGE where Pillow does not decode it either, or to another size.
         """
-        content = self._stored(index)
+        content = self.stored(index)
         if not len(content):
             raise ValueError("it is empty")
         size = tuple(self._split.sizes[index].tolist())
@@ -76,7 +76,8 @@ class Storage:
         except DAMAGE:
             return NOTHING
 
-    def _stored(self, index: int) -> Content:
+    def stored(self, index: int) -> Content:
+        """Return one image as it is stored, whatever it is. Raises OSError."""
         pack = self._split.pack
         if pack is not None:
             return _read(self._shards[pack.shard[index]], int(pack.offset[index]), int(pack.bytes[index]))
