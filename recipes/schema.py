@@ -218,6 +218,16 @@ class RandomErasing:
 
 
 @dataclass(frozen=True)
+class PixelJitter:
+    """Add one number, uniform in [-shift, shift] of 0..255, to all channels of an image (SENet's README).
+
+    The README gives the range only; one number for the whole image is our reading of it.
+    """
+
+    shift: float
+
+
+@dataclass(frozen=True)
 class Rotation:
     """Turn by a uniform angle in [-degrees, degrees], corners black."""
 
@@ -233,6 +243,7 @@ Augment = (
     | AutoAugment
     | TrivialAugment
     | RandomErasing
+    | PixelJitter
     | Rotation
 )
 

@@ -24,8 +24,12 @@ from pipeline.data import augment_policies as policies
 from pipeline.data.augment import operation
 from pipeline.data.augment_erasing import erasing_boxes, fill_with_noise
 from pipeline.data.augment_program import WIDTH, Code, pil_rotation, step, tf_rotation
+from pipeline.data.loader import Shard, TrainLoader
+from pipeline.data.manifest import Manifest
 from pipeline.data.operation import Draw
 from pipeline.errors import Top1Error
+from pipeline.progressive import Stage
+from recipes import schema
 from recipes.schema import (
     AutoAugment,
     ColorJitter,
@@ -507,3 +511,43 @@ def test_noise_fills_the_same_box_with_standard_normals_in_any_batch():
     assert stats.kstest(noise.flatten().numpy(), stats.norm.cdf).statistic < 0.01
     later = fill_with_noise(zeros[:9].clone(), erasing, draw(9, first=31))
     assert torch.equal(later, made[31:])
+
+
+def made_by_loader(folder, augment, steps=2):
+    """Return the images of some steps of 8 at 32 pixels with one augmentation after the squash."""
+    geometry = schema.CenterCrop(size=32, resize=32, squash=True)
+    data = schema.Data(
+        batch_size=8,
+        augment=(geometry, *augment),
+        normalize=schema.Normalize(mean=(0.0,) * 3, std=(1.0,) * 3),
+    )
+    loader = TrainLoader(
+        Manifest.load(folder).split("train"),
+        data,
+        [Stage(0, steps, 0.0, 1.0, 32)],
+        seed=4,
+        batch_size=8,
+        shard=Shard(0, 1, 8),
+    )
+    return torch.cat([batch.images.clone() for batch in loader.batches(0, steps)])
+
+
+def test_pixel_jitter_adds_one_number_within_its_range_to_each_image(demo_data):
+    moved = made_by_loader(demo_data, (schema.PixelJitter(shift=20),)) - made_by_loader(demo_data, ())
+    shifts = moved.mean((1, 2, 3))
+    assert torch.allclose(moved, shifts[:, None, None, None].expand_as(moved), atol=1e-4)
+    assert shifts.abs().max() <= 20
+    assert shifts.unique().numel() == len(shifts)
+    assert shifts.min() < 0 < shifts.max()
+
+
+def test_erased_boxes_are_filled_with_noise_by_the_loader_where_the_recipe_says_so(demo_data):
+    plain = made_by_loader(demo_data, ())
+    zeros = made_by_loader(demo_data, (schema.RandomErasing(probability=1.0),))
+    noise = made_by_loader(demo_data, (schema.RandomErasing(probability=1.0, fill="noise"),))
+    erased = (noise != plain) & (noise != 0)
+    assert torch.equal(noise[~erased], zeros[~erased])
+    inside = noise[erased]
+    assert inside.numel() > 1000
+    assert abs(inside.mean()) < 0.1
+    assert abs(inside.std() - 1) < 0.1

@@ -110,6 +110,7 @@ def test_stream_numbers_never_change():
         "ROTATION": 9,
         "NOISE": 10,
         "MIXING": 11,
+        "JITTER": 12,
     }
 
 

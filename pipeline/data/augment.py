@@ -22,12 +22,14 @@ from pipeline.data import augment_draw
 from pipeline.data.augment_erasing import erasing_boxes
 from pipeline.data.augment_program import Program
 from pipeline.data.operation import DataNode, Draw, Operation
+from pipeline.data.sampling import Stream
 from recipes.schema import (
     Augment,
     AutoAugment,
     ColorJitter,
     Data,
     Lighting,
+    PixelJitter,
     RandAugment,
     RandomErasing,
     Rotation,
@@ -43,6 +45,8 @@ def operation(augment: Augment, data: Data) -> Operation:
     match augment:
         case Lighting():
             return LightingOperation(augment)
+        case PixelJitter():
+            return PixelJitterOperation(augment, channels=len(data.normalize.mean))
         case RandomErasing():
             return ErasingOperation(augment)
         case RandAugment():
@@ -96,10 +100,27 @@ class LightingOperation:
 
 
 @dataclass(frozen=True)
+class PixelJitterOperation:
+    """A shift of all pixels by one number an image, folded into the mean that normalization subtracts."""
+
+    jitter: PixelJitter
+    channels: int
+    where: Literal["mean"] = "mean"
+    needs_conditionals: bool = False
+
+    def draw(self, draw: Draw) -> list[NDArray[Any]]:
+        shift = (2 * draw.uniforms(Stream.JITTER, 1) - 1) * self.jitter.shift
+        return [np.repeat(-shift, self.channels, axis=1).astype(np.float32)]
+
+    def graph(self, images: DataNode, inputs: list[DataNode]) -> DataNode:
+        raise NotImplementedError("jitter has no graph: it is part of the mean")
+
+
+@dataclass(frozen=True)
 class ErasingOperation:
     """A box of zeros after normalization.
 
-    For `fill="noise"` the consumer of the images fills that box with `augment_erasing.fill_with_noise`.
+    For `fill="noise"` the loader then fills that box with `augment_erasing.fill_with_noise`.
     """
 
     erasing: RandomErasing

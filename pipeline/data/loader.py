@@ -14,6 +14,7 @@ from itertools import groupby, islice
 import numpy as np
 import torch
 
+from pipeline.data.augment_erasing import fill_with_noise
 from pipeline.data.bad_files import BadFile, most_bad_files, too_many
 from pipeline.data.feed import Chunk, Feed
 from pipeline.data.geometry import Windows, evaluation_windows, needs_crop, train_windows
@@ -24,7 +25,14 @@ from pipeline.data.sampling import Indices, Shard, epoch_order, repeat_numbers, 
 from pipeline.data.split import Split
 from pipeline.errors import Top1Error
 from pipeline.progressive import Stage
-from recipes.schema import Augment, Data, Evaluation, HorizontalFlip, RandomResizedCrop
+from recipes.schema import (
+    Augment,
+    Data,
+    Evaluation,
+    HorizontalFlip,
+    RandomErasing,
+    RandomResizedCrop,
+)
 
 __all__ = ["Batch", "EvalLoader", "Shard", "TrainLoader"]
 
@@ -87,6 +95,8 @@ class TrainLoader:
         self._repeats = repeats
         self._max_bad_share = max_bad_share
         self._on_bad_file = on_bad_file
+        # The graph erases with zeros; noise is made where the images are.
+        self._noisy = [a for a in data.augment if isinstance(a, RandomErasing) and a.fill == "noise"]
         self._passes_together = max(1, _IMAGES_TOGETHER // shard.micro_batch)
         self._feed = Feed(
             split,
@@ -103,6 +113,8 @@ class TrainLoader:
         Epochs follow each other without a pause. The iterator may be left at any point.
         """
         for chunk, images in self._feed.run(self._chunks(first_step, end_step)):
+            for erasing in self._noisy:
+                fill_with_noise(images, erasing, chunk.draw)
             labels, indices = _labels(self._split, chunk, images), torch.from_numpy(chunk.draw.indices)
             for number, step in enumerate(chunk.steps):
                 part = slice(number * self._shard.micro_batch, (number + 1) * self._shard.micro_batch)

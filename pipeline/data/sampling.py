@@ -33,6 +33,7 @@ class Stream(IntEnum):
     ROTATION = 9
     NOISE = 10
     MIXING = 11
+    JITTER = 12
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pipeline.data.sampling import Indices
 from pipeline.data.split import Flag, Pack, Split
 from pipeline.errors import Top1Error
 
-_THREADS = 8  # they wait for storage more than they work
+_THREADS = 16  # they wait for storage more than they work: at 10 ms a read, 1,600 images a second
 _IMAGES_PER_TASK = 8  # fewer tasks than images: a task costs about as much as a read from the page cache
 
 NOTHING: Content = np.zeros(0, np.uint8)
