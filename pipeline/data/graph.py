@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from nvidia.dali import fn, types
 
-from pipeline.data.geometry import Windows
+from pipeline.data.geometry import Windows, needs_crop
 from pipeline.data.operation import DataNode, Draw, Operation
 from pipeline.data.pillow import Content
 from pipeline.data.sampling import Stream
-from recipes.schema import Interpolation, Normalize
+from recipes.schema import Augment, Data, HorizontalFlip, Interpolation, Normalize, RandomResizedCrop
 
 Row = list[Any]  # the inputs of one DALI batch: arrays whose first axis is the images, or lists of arrays
 
@@ -197,6 +197,28 @@ class Flip:
 
     def graph(self, images: DataNode, inputs: list[DataNode]) -> DataNode:
         return fn.flip(images, horizontal=inputs[0], vertical=0)
+
+
+def training_graph(data: Data) -> Training:
+    """Return the graph of a recipe's geometry, augmentations and normalization."""
+    geometry = data.geometry
+    return Training(
+        decoding=Decoding("window" if isinstance(geometry, RandomResizedCrop) else "image", data.color),
+        crops=needs_crop(geometry),
+        interpolation=geometry.interpolation,
+        antialias=geometry.antialias,
+        normalize=data.normalize,
+        operations=tuple(_operation(augment, data) for augment in data.augment[1:]),
+    )
+
+
+def _operation(augment: Augment, data: Data) -> Operation:
+    if isinstance(augment, HorizontalFlip):
+        return Flip(augment.probability)
+    from pipeline.data.augment import operation  # most recipes have no such augmentation
+
+    made: Operation = operation(augment, data)
+    return made
 
 
 def _inputs_of(operation: Operation) -> int:

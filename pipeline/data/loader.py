@@ -17,21 +17,18 @@ import torch
 from pipeline.data.augment_erasing import fill_with_noise
 from pipeline.data.bad_files import BadFile, most_bad_files, too_many
 from pipeline.data.feed import Chunk, Feed
-from pipeline.data.geometry import Windows, evaluation_windows, needs_crop, train_windows
-from pipeline.data.graph import Decoding, Device, Flip, Training
-from pipeline.data.operation import Draw, Operation
+from pipeline.data.geometry import Windows, evaluation_windows, train_windows
+from pipeline.data.graph import Decoding, Device, training_graph
+from pipeline.data.operation import Draw
 from pipeline.data.resize import normalized, resized_crops
 from pipeline.data.sampling import Indices, Shard, epoch_order, repeat_numbers, steps_per_epoch
 from pipeline.data.split import Split
 from pipeline.errors import Top1Error
 from pipeline.progressive import Stage
 from recipes.schema import (
-    Augment,
     Data,
     Evaluation,
-    HorizontalFlip,
     RandomErasing,
-    RandomResizedCrop,
 )
 
 __all__ = ["Batch", "EvalLoader", "Shard", "TrainLoader"]
@@ -100,7 +97,7 @@ class TrainLoader:
         self._passes_together = max(1, _IMAGES_TOGETHER // shard.micro_batch)
         self._feed = Feed(
             split,
-            _train_graph(data),
+            training_graph(data),
             self._windows,
             self._note_bad_file,
             Device(device_id, threads, prefetch),
@@ -245,24 +242,3 @@ def _refuse_bad_file(bad: BadFile) -> None:
 
 def _labels(split: Split, chunk: Chunk, images: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(split.labels[chunk.draw.indices]).to(images.device, non_blocking=True)
-
-
-def _train_graph(data: Data) -> Training:
-    geometry = data.geometry
-    return Training(
-        decoding=Decoding("window" if isinstance(geometry, RandomResizedCrop) else "image", data.color),
-        crops=needs_crop(geometry),
-        interpolation=geometry.interpolation,
-        antialias=geometry.antialias,
-        normalize=data.normalize,
-        operations=tuple(_operation(augment, data) for augment in data.augment[1:]),
-    )
-
-
-def _operation(augment: Augment, data: Data) -> Operation:
-    if isinstance(augment, HorizontalFlip):
-        return Flip(augment.probability)
-    from pipeline.data.augment import operation  # most recipes have no such augmentation
-
-    made: Operation = operation(augment, data)
-    return made

@@ -29,8 +29,8 @@ class Runner:
     def run(self, rows: Iterable[Row]) -> Iterator[Images]:
         """Yield the images of each row: one tensor (N, ...) where the graph stacks, else one an image.
 
-        They are DALI's own buffers, which it does not use again while a tensor holds them (its default, dynamic
-        executor). Raises RuntimeError where DALI cannot make a row, after the rows before it.
+        They are DALI's own buffers, which its default, dynamic executor does not use again while a tensor
+        holds them. Raises RuntimeError where DALI cannot make a row, after the rows before it.
         """
         fed, self._idle = self._idle or _Fed(self._graph, self._device, self._most_images), None
         fed.rows = iter(rows)

@@ -1,0 +1,1 @@
+"""Measured throughput beside named alternatives: `top1 bench`. Heavy, but for `figures` and `rounds`."""
