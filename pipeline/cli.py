@@ -87,6 +87,12 @@ def _prep_folder(options: argparse.Namespace) -> int:
     return _print_header(prepare_folder(options.folder, name=options.name), options)
 
 
+def _prep_pack(options: argparse.Namespace) -> int:
+    from data_prep.pack import pack_folder
+
+    return _print_header(pack_folder(options.source, options.folder), options)
+
+
 def _print_header(header: Any, options: argparse.Namespace) -> int:
     splits = {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
     if options.json:
@@ -214,6 +220,10 @@ def _parser() -> argparse.ArgumentParser:
     folder = _add(kinds, "folder", _prep_folder, "index a train/<class>/* and val/<class>/* tree in place")
     folder.add_argument("folder", type=Path, metavar="DIR", help="the tree")
     folder.add_argument("--name", help="what to call the set (default: the folder's name)")
+
+    pack = _add(kinds, "pack", _prep_pack, "the same data as WebDataset tars of 1 GB, for slow small files")
+    pack.add_argument("source", type=Path, metavar="DIR", help="prepared data")
+    pack.add_argument("folder", type=Path, metavar="OUT", help="where the tars and their manifest go")
 
     train = _add(commands, "train", _train, "train in this process, or as one of a launcher's", json=False)
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="not needed to go on with --run DIR")

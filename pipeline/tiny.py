@@ -30,7 +30,7 @@ from recipes.schema import (
 from recipes.serialize import field_paths
 
 IMAGE_SIZE = 64  # pixels: what the largest training size of a recipe becomes
-LEAST_AREA = 0.35  # of the image, in a random crop: a twentieth of an 8x8 digit shows nothing
+LEAST_AREA = 0.6  # of the image, in a random crop: a twentieth of an 8x8 digit shows nothing
 BATCH_SIZE = 32
 STEPS = 450  # optimizer steps of a tiny run
 TRAIN_IMAGES = 1437  # what the demo data holds; lengths are scaled for a set of this size

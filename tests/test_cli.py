@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from pipeline.cli import main
+from pipeline.data.header import read_header
 
 LIST_KEYS = {
     "name", "family", "year", "params_millions", "gmacs", "batch_size", "epochs", "targets", "departures",
@@ -75,6 +76,12 @@ def test_prep_demo_json_counts_its_images(capsys, tmp_path):
     assert found["split"]["train"]["images"] + found["split"]["val"]["images"] == 1797
     assert found["problems"] == []
     assert len(found["fingerprint"]) == 64
+
+
+def test_a_packed_set_has_the_fingerprint_of_its_folder(capsys, tmp_path, demo_data):
+    _, out, _ = top1(capsys, "prep", "pack", demo_data, tmp_path / "packed", "--json")
+    assert json.loads(out)["fingerprint"] == read_header(demo_data).fingerprint
+    assert json.loads(out)["split"]["train"] == {"images": 1437, "classes": 10}
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ class Feed:
                 for images in self._runner.run(rows()):
                     yield made.popleft(), images
                 return
-            except RuntimeError:  # DALI's only kind; ours come out below, nothing being amiss with any file
+            except RuntimeError:  # DALI raises no other kind; where no file is at fault it goes on its way
                 if not any(self._mend(chunk, range(len(chunk.contents))) for chunk in made):
                     raise
 
