@@ -52,4 +52,4 @@ test: lint
 
 lock: $(BIN)/uv
 	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra cu13 --extra test \
-	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock
+	  --generate-hashes --no-header --no-annotate -o requirements.lock
