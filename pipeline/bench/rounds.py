@@ -1,0 +1,94 @@
+"""Runs the rows of a bench side by side: a process each, a round each in turn. Light; knows no loader."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import IO, Any
+
+from pipeline.bench.figures import Timing
+from pipeline.errors import Top1Error
+
+_LINES_SHOWN = 5  # of what a failed row printed
+
+
+def interleaved(
+    told: Mapping[str, Mapping[str, Any]], rounds: int, tell: Callable[[str], None]
+) -> dict[str, list[Timing]]:
+    """Return the timings of each row, one a round. told: what `child.main` needs to know, by row.
+
+    Only one row works at a time. Every second round goes backwards, so that no row always follows the same.
+    Raises Top1Error where a row fails.
+    """
+    timings: dict[str, list[Timing]] = {name: [] for name in told}
+    with ExitStack() as stack:
+        rows = {}
+        for name, what in told.items():
+            tell(f"warming up  {name}")
+            printed = stack.enter_context(tempfile.TemporaryFile("w+"))
+            rows[name] = stack.enter_context(_Process(name, what, printed))
+            rows[name].timing()
+        for number in range(rounds):
+            tell(f"round       {number + 1} of {rounds}")
+            for name in _in_turn(list(told), number):
+                rows[name].order()
+                timings[name].append(rows[name].timing())
+    return timings
+
+
+def _in_turn(names: Sequence[str], number: int) -> Sequence[str]:
+    return names if number % 2 == 0 else names[::-1]
+
+
+class _Process:
+    """A running row. printed: where what it says goes."""
+
+    def __init__(self, name: str, told: Mapping[str, Any], printed: IO[str]) -> None:
+        self._name = name
+        self._printed = printed
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.bench.child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=printed,
+            text=True,
+        )
+        self._write(json.dumps(told))
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Killed: no row has anything to keep, and DALI may hang where it is taken down midway. Workers end
+        # when they see that their parent has.
+        self._process.kill()
+        self._process.wait()
+
+    def order(self) -> None:
+        """Have a round begin."""
+        self._write("")
+
+    def timing(self) -> Timing:
+        """Wait for the end of the round."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._failure()
+        return Timing(**json.loads(line))
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            print(line, file=self._process.stdin, flush=True)
+        except BrokenPipeError:
+            raise self._failure() from None
+
+    def _failure(self) -> Top1Error:
+        code = self._process.wait()
+        self._printed.seek(0)
+        lines = self._printed.read().strip().splitlines()[-_LINES_SHOWN:]
+        return Top1Error(f"the loader {self._name} ended with code {code}: {' / '.join(lines)}")
