@@ -1,0 +1,57 @@
+"""`top1 leaderboard` and `top1 sync`: what was reached, here and in MLflow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.options import RUNS, add_command, print_json
+
+
+def add(commands: Any) -> None:
+    board = add_command(commands, "leaderboard", _leaderboard, "every target against what was reached")
+    board.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+    board.add_argument("--markdown", action="store_true", help="as a Markdown page")
+    board.add_argument("--all", action="store_true", help="also recipes that have no run")
+
+    sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
+    sync.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    sync.add_argument("--tracking", metavar="URI", help="MLflow's address (default: the plan's)")
+    sync.add_argument("--follow", action="store_true", help="go on until the run ends")
+    sync.add_argument("--parent", type=int, metavar="PID", help="with --follow: the training process")
+
+
+def _leaderboard(options: argparse.Namespace) -> int:
+    import recipes
+    from pipeline.leaderboard import make_board
+    from pipeline.tables import markdown, print_table
+
+    board = make_board(options.runs, recipes.all_recipes(), with_missing=options.all)
+    if options.json:
+        return print_json(board.to_json())
+    if options.markdown:
+        print(markdown(board.rows, board.problems), end="")
+    else:
+        print_table(board.rows, sys.stdout, board.problems)
+    return 0
+
+
+def _sync(options: argparse.Namespace) -> int:
+    import recipes
+    from pipeline.planning import default_tracking
+    from pipeline.runs import read_plan
+    from pipeline.sync import sync
+
+    plan = read_plan(options.run)
+    uri = options.tracking or plan.tracking or default_tracking(options.run.resolve().parent.parent)
+    delivery = sync(
+        options.run, uri, book=recipes.all_recipes(), follow=options.follow, parent=options.parent
+    )
+    if options.json:
+        return print_json(vars(delivery))
+    for problem in delivery.problems:
+        print(f"top1: skipped: {problem}", file=sys.stderr)
+    print(f"{options.run}  {delivery.points} values of {delivery.lines} lines, MLflow run {delivery.run_id}")
+    return 0

@@ -1,0 +1,91 @@
+"""What several commands share: their options, how an answer is printed and progress told."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RUNS = Path("runs")
+CACHE = Path(".top1")
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def add_command(
+    commands: Any, name: str, command: Command, what: str, json: bool = True
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=f"{what[0].upper()}{what[1:]}."
+    )
+    parser.set_defaults(command=command)
+    if json:
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
+
+
+def add_science(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="a derived recipe, e.g. optimizer.lr=0.05; never compared with the paper (repeatable)",
+    )
+    parser.add_argument(
+        "--tiny", action="store_true", help="the small form: minutes on a laptop, never compared"
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser, gpus: bool = True) -> None:
+    if gpus:
+        parser.add_argument("--gpus", type=positive, default=1, help="training processes (default 1)")
+    parser.add_argument("--micro-batch", type=positive, help="images a GPU is given at once")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument(
+        "--deterministic", action="store_true", help="deterministic algorithms on a GPU, slower"
+    )
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--threads", type=positive, help="CPU threads a process (default: those allotted, shared out)"
+    )
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+    parser.add_argument(
+        "--tracking", metavar="URI", help="MLflow's address, or none (default: sqlite in --runs)"
+    )
+    parser.add_argument(
+        "--checkpoint-every", type=positive, metavar="STEPS", help="besides the end of each epoch"
+    )
+    parser.add_argument("--log-every", type=positive, metavar="STEPS", help="steps between two log lines")
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def recipe_of(options: argparse.Namespace, classes: int, name: str | None = None) -> Any:
+    from pipeline.choose import choose_recipe
+
+    return choose_recipe(name or options.recipe, options.set, options.tiny, classes)
+
+
+def print_json(value: dict[str, Any]) -> int:
+    print(json.dumps(value, indent=1))
+    return 0
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,37 @@
+"""`top1 train`: one process of a run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.options import add_command, add_machine, add_run, add_science
+
+
+def add(commands: Any) -> None:
+    train = add_command(
+        commands, "train", _train, "train in this process, or as one of a launcher's", json=False
+    )
+    train.add_argument("recipe", nargs="?", metavar="RECIPE", help="not needed to go on with --run DIR")
+    train.add_argument("--data", type=Path, help="prepared data (top1 prep)")
+    train.add_argument("--run", type=Path, metavar="DIR", help="run folder; one that has a plan goes on")
+    add_science(train)
+    add_machine(train, gpus=False)
+    add_run(train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    from pipeline.planning import open_or_create
+
+    folder, plan = open_or_create(options, world=int(os.environ.get("WORLD_SIZE", "1")))
+    from slurm.job import run_process
+
+    finished = run_process(folder, plan)
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(folder)
+        if finished:
+            print(f"next   top1 leaderboard --runs {folder.parent.parent}", file=sys.stderr)
+    return 0 if finished else 1
