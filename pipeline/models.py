@@ -9,7 +9,8 @@ from torch import nn
 from pipeline.batch_norm import set_batch_norm, set_constants
 from pipeline.errors import Top1Error
 from pipeline.networks import NETWORKS
-from recipes.schema import He, Initialization, Model, Normal, Regularization
+from pipeline.start import initialize
+from recipes.schema import Model, Regularization
 
 
 def build(
@@ -56,19 +57,6 @@ def construct(model: Model, regularization: Regularization) -> nn.Module:
     raise Top1Error(
         f"model.constructor is {model.constructor!r}; it must begin with timm:, torchvision: or top1:."
     )
-
-
-def initialize(network: nn.Module, initialization: Initialization) -> None:
-    """Draw weights of convolutions and linear layers as the recipe says; biases are 0 or 1."""
-    for name, module in network.named_modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            match initialization.weights:
-                case Normal(std=std):
-                    nn.init.normal_(module.weight, std=std)
-                case He(fan=fan):
-                    nn.init.kaiming_normal_(module.weight, mode=fan, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.constant_(module.bias, float(name in initialization.ones_bias))
 
 
 def set_dropout(network: nn.Module, probability: float | None) -> None:

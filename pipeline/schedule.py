@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import math
 
-from recipes.schema import Cosine, Exponential, Piecewise, Schedule, Steps, Warmup
+from recipes.schema import (
+    Cosine,
+    Exponential,
+    InverseDecay,
+    Piecewise,
+    Polynomial,
+    Schedule,
+    Steps,
+    Warmup,
+)
 
 
 def lr_at(lr: float, schedule: Schedule, epoch: float) -> float:
@@ -25,9 +34,15 @@ def lr_at(lr: float, schedule: Schedule, epoch: float) -> float:
             # Decay counts from epoch 0, warm-up included (automl utils.py), so the rate leaves a 5-epoch
             # warm-up already two decays of 2.4 epochs down. The tolerance keeps a boundary such as
             # 3 * 2.4 = 7.199999 on its own side.
-            return lr * schedule.decay ** math.floor(epoch / schedule.every + 1e-9)
+            periods = epoch / schedule.every
+            return lr * schedule.decay ** (math.floor(periods + 1e-9) if schedule.staircase else periods)
         case Cosine():
-            return _cosine(lr, schedule, warmup, epoch)
+            share = _share(schedule.epochs, warmup, epoch)
+            return schedule.end_lr + (lr - schedule.end_lr) * (1 + math.cos(math.pi * share)) / 2
+        case Polynomial():
+            return lr * math.pow(1 - _share(schedule.epochs, warmup, epoch), schedule.power)
+        case InverseDecay():
+            return lr * math.pow(1 + schedule.gamma * epoch, -schedule.power)
 
 
 def _piecewise(schedule: Piecewise, epoch: float) -> float:
@@ -39,7 +54,7 @@ def _piecewise(schedule: Piecewise, epoch: float) -> float:
     return schedule.periods[-1][1]
 
 
-def _cosine(lr: float, schedule: Cosine, warmup: Warmup | None, epoch: float) -> float:
+def _share(epochs: float, warmup: Warmup | None, epoch: float) -> float:
+    """Return how far `epoch` is on the way from the warm-up's end to the last epoch, 0 to 1."""
     begin = warmup.epochs if warmup else 0.0
-    share = min(1.0, (epoch - begin) / (schedule.epochs - begin))
-    return schedule.end_lr + (lr - schedule.end_lr) * (1 + math.cos(math.pi * share)) / 2
+    return min(1.0, (epoch - begin) / (epochs - begin))

@@ -15,7 +15,17 @@ TOLERANCE = 0.3  # points, where the paper gives no standard deviation
 _ROUNDING = 1e-9  # 76.1 - 75.8 is 0.29999999999999716
 
 # The fields that say how to train; the others say what is claimed of it and where it is written.
-_TRAINING = ("model", "data", "optimizer", "schedule", "regularization", "ema", "progressive")
+_TRAINING = (
+    "model",
+    "data",
+    "optimizer",
+    "schedule",
+    "regularization",
+    "ema",
+    "progressive",
+    "starts_from",
+    "report",
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,9 @@ def _changed_since(recipe: Recipe, published: Recipe) -> list[str]:
 
 def _as_trained(recipe: Recipe) -> Recipe:
     """Leave out what a model only states: its counts, and the arguments that `--tiny` would use."""
-    return replace(recipe, model=replace(recipe.model, parameters=0, gmacs=0.0, gmacs_size=0, narrow={}))
+    return replace(
+        recipe, model=replace(recipe.model, parameters=0, gmacs=0.0, gmacs_size=0, narrow={}, least_size=0)
+    )
 
 
 def _data_reasons(run: Run) -> Iterable[str]:
@@ -138,6 +150,8 @@ def _is_wanted_data(run: Run) -> bool:
 def _target_reasons(run: Run, target: Target, measured: Measurement | None) -> Iterable[str]:
     if target.ensemble > 1:
         yield f"the target averages {target.ensemble} networks, this is one"
+    if target.extra_data != "none" and run.recipe.starts_from is None:
+        yield f"the target's networks saw more data: {target.extra_data}"
     if run.result is None:
         return
     if measured is None or measured.value(target.metric) is None:

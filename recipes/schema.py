@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Interpolation = Literal["bilinear", "bicubic", "nearest"]
-Views = Literal["single_crop", "ten_crop"]
+Views = Literal["single_crop", "ten_crop", "dense", "crops_144", "crops_150"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,27 @@ class BatchNorm:
     PyTorch calls 1 - momentum `momentum`; `pipeline.models` converts, once.
     images: over how many consecutive images of the global batch statistics are taken; None leaves it
     to the micro-batch, for papers that do not say.
+    frozen_epochs: for so many epochs at the end, running statistics normalize and nothing of the layer moves.
+    reestimated_over: after training, with weights fixed, statistics become the plain average over so many
+    training images, in micro-batches; None keeps the moving averages.
     """
 
     momentum: float
     eps: float
     images: int | None = None
+    frozen_epochs: float = 0.0
+    reestimated_over: int | None = None
+
+
+@dataclass(frozen=True)
+class AuxiliaryHeads:
+    """Classifiers on the way, for training only: the network then returns (main, first head, ...).
+
+    weights: of each head's loss beside the main one's 1. parameters: what all heads have together.
+    """
+
+    weights: tuple[float, ...]
+    parameters: int
 
 
 @dataclass(frozen=True)
@@ -49,18 +65,75 @@ class Normal:
 
 
 @dataclass(frozen=True)
+class TruncatedNormal:
+    """N(0, std) drawn anew beyond two deviations (TensorFlow's truncated_normal_initializer)."""
+
+    std: float
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform in [-bound, bound]."""
+
+    bound: float
+
+
+@dataclass(frozen=True)
 class He:
-    """He initialization, N(0, 2/fan); `fan` is "fan_in" or "fan_out"."""
+    """He initialization, N(0, 2/fan), deviation sqrt(2/fan).
+
+    fan: "fan_in" counts a filter's inputs, "fan_out" kernel x outputs. per_group: outputs of one group only
+    (Google's depthwise filters).
+    """
 
     fan: Literal["fan_in", "fan_out"] = "fan_in"
+    per_group: bool = False
+
+
+@dataclass(frozen=True)
+class Xavier:
+    """Glorot initialization: uniform in +-sqrt(3/fan), variance 1/fan.
+
+    fan: "fan_in" is Caffe's xavier filler, "average" Glorot's own (fan_in + fan_out) / 2.
+    """
+
+    fan: Literal["fan_in", "average"] = "average"
+
+
+@dataclass(frozen=True)
+class InverseInputs:
+    """N(0, std) with std one over the input channels of a filter (megvii's ShuffleNets)."""
+
+
+Distribution = Normal | TruncatedNormal | Uniform | He | Xavier | InverseInputs
+
+
+@dataclass(frozen=True)
+class LayerStart:
+    """Another start for the layers whose module names match `layers` (shell patterns, `aux*.fc2`)."""
+
+    layers: str
+    weights: Distribution | None = None
+    bias: float | None = None
 
 
 @dataclass(frozen=True)
 class Initialization:
-    """How weights begin. `ones_bias` names the layers (module names) whose biases begin at 1, the rest 0."""
+    """How weights of convolutions and linear layers begin; normalization begins at weight 1, bias 0.
 
-    weights: Normal | He
+    linear: that of linear layers where it is another. bias: of convolutions and linear layers.
+    ones_bias names the layers (module names) whose biases begin at 1. norm_bias: of normalization layers.
+    zero_gamma: patterns of the normalization layers whose weights begin at 0.
+    layers: exceptions, the last that matches wins.
+    """
+
+    weights: Distribution
+    linear: Distribution | None = None
+    bias: float = 0.0
     ones_bias: tuple[str, ...] = ()
+    norm_bias: float = 0.0
+    zero_gamma: tuple[str, ...] = ()
+    layers: tuple[LayerStart, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,10 +141,11 @@ class Model:
     """A network: `constructor` is "timm:NAME", "torchvision:NAME" or "top1:NAME" (pipeline/networks).
 
     arguments: what the constructor is given besides the number of classes.
-    parameters: exact count of trainable parameters with `num_classes` outputs.
+    parameters: exact count of trainable parameters with `num_classes` outputs, auxiliary heads left out.
     gmacs: 1e9 multiply-adds of convolutions and linear layers for one image of `gmacs_size` pixels.
     initialization: None leaves the constructor's own, which then is the paper's.
     narrow: arguments that make the same network with fewer channels or blocks; only `--tiny` uses them.
+    least_size: the smallest image the network takes, pixels; `--tiny` goes down to 64 otherwise.
     """
 
     constructor: str
@@ -82,7 +156,9 @@ class Model:
     num_classes: int = 1000
     batch_norm: BatchNorm | None = None
     initialization: Initialization | None = None
+    auxiliary: AuxiliaryHeads | None = None
     narrow: Mapping[str, Any] = field(default_factory=dict)
+    least_size: int = 32
 
 
 # ---------------------------------------------------------------- what happens to an image
@@ -288,7 +364,7 @@ class Data:
     batch_size: int
     augment: tuple[Augment, ...]
     normalize: Normalize
-    dataset: Literal["imagenet", "mnist"] = "imagenet"
+    dataset: Literal["imagenet", "imagenet21k", "mnist"] = "imagenet"
     color: Literal["rgb", "gray"] = "rgb"
     mixing: Mixup | CutMix | MixupCutMixHalves | None = None
 
@@ -370,11 +446,15 @@ class Piecewise:
 
 @dataclass(frozen=True)
 class Exponential:
-    """The rate times `decay` every `every` epochs, as a staircase counted from epoch 0, warm-up included."""
+    """The rate times `decay` every `every` epochs, counted from epoch 0, warm-up included.
+
+    staircase: falls at once at the end of each period, else smoothly.
+    """
 
     epochs: float
     decay: float
     every: float
+    staircase: bool = True
     warmup: Warmup | None = None
 
 
@@ -387,7 +467,26 @@ class Cosine:
     warmup: Warmup | None = None
 
 
-Schedule = Steps | Piecewise | Exponential | Cosine
+@dataclass(frozen=True)
+class Polynomial:
+    """lr * (1 - t)^power, t the way from the warm-up's end to the last epoch; power 1 is a straight line."""
+
+    epochs: float
+    power: float = 1.0
+    warmup: Warmup | None = None
+
+
+@dataclass(frozen=True)
+class InverseDecay:
+    """lr * (1 + gamma * epoch)^-power (Caffe's "inv", whose gamma counts iterations)."""
+
+    epochs: float
+    gamma: float
+    power: float
+    warmup: Warmup | None = None
+
+
+Schedule = Steps | Piecewise | Exponential | Cosine | Polynomial | InverseDecay
 
 
 @dataclass(frozen=True)
@@ -401,7 +500,8 @@ class EMA:
 class Regularization:
     """What holds the network back. Weight decay is coupled (L2 in the loss) except under AdamW.
 
-    decay_norm, decay_bias: whether normalization weights and biases decay.
+    decay_norm, decay_bias, decay_depthwise: whether normalization weights and biases, other biases, and
+    filters of depthwise convolutions decay.
     drop_path: greatest probability of stochastic depth, linear over the blocks.
     clip_norm: greatest global norm of the gradient.
     """
@@ -409,6 +509,7 @@ class Regularization:
     weight_decay: float = 0.0
     decay_norm: bool = True
     decay_bias: bool = True
+    decay_depthwise: bool = True
     label_smoothing: float = 0.0
     dropout: float | None = None
     drop_path: float | None = None
@@ -443,6 +544,22 @@ class Progressive:
     dropout: Ramp | None = None
 
 
+@dataclass(frozen=True)
+class StartFrom:
+    """Begin with the final weights of a run of another recipe (its average where it keeps one).
+
+    layers: this network's name of a layer (or a prefix of names) -> the other's, for networks that share only
+    some; empty takes every tensor. new_head: the classifier begins afresh, for another number of classes.
+    trained: patterns of the layers that are trained on; the others stay as they are, normalization included.
+    Empty trains everything.
+    """
+
+    recipe: str
+    layers: Mapping[str, str] = field(default_factory=dict)
+    new_head: bool = False
+    trained: tuple[str, ...] = ()
+
+
 # ---------------------------------------------------------------- what is claimed
 
 
@@ -450,6 +567,14 @@ class Progressive:
 class Evaluation:
     """How a number is measured.
 
+    views: "single_crop"; "ten_crop", corners and centre and their mirrors; "dense", the whole image and its
+    mirror at every short side, fully convolutional, scores averaged over positions; "crops_144" (GoogLeNet
+    §7), of each short side three squares, of each square corners, centre and the square resized to the crop,
+    and mirrors; "crops_150" (VGG §4.3), a 5 x 5 grid and mirrors at every short side.
+    average: what is averaged over views, softmax probabilities or the scores before.
+    pooling: "mean_max" is DPN's test: 7 x 7 mean pooling with stride 1, the classifier, then the mean of the
+    average and the maximum over positions.
+    without_blacklist: only the 48,238 images that the Inception papers keep.
     resize: short sides in pixels (one per scale). squash: to resize x resize instead.
     crop: side of what the network sees. central_square: ten crops come from the central square.
     window: the part of the source that is resized, straight to resize x resize; None is all of it.
@@ -468,6 +593,9 @@ class Evaluation:
     ema: bool = True
     window: Literal["efficientnet", "efficientnet_v2", "inception"] | None = None
     margin: int = 32
+    average: Literal["probabilities", "scores"] = "probabilities"
+    pooling: Literal["mean", "mean_max"] = "mean"
+    without_blacklist: bool = False
 
     @property
     def protocol(self) -> str:
@@ -478,6 +606,9 @@ class Evaluation:
         margin = "" if self.window == "inception" else f"+{self.margin}"
         parts += [f"{self.window}_window{margin}"] if self.window else []
         parts += [] if self.antialias else ["no_antialias"]
+        parts += ["mean_of_scores"] if self.average == "scores" else []
+        parts += ["mean_max_pooling"] if self.pooling == "mean_max" else []
+        parts += ["without_blacklist"] if self.without_blacklist else []
         parts += [] if self.ema else ["raw_weights"]
         return " ".join(parts)
 
@@ -488,6 +619,10 @@ class Target:
 
     std: published standard deviation over runs. images: how many images the number is over.
     ensemble: how many independently trained networks are averaged (1 is a single network).
+    members: the recipes of those networks, one entry a network; empty when all are this recipe's.
+    extra_data: what else the authors' networks were trained on; a run here is compared only where it is
+    "none" or the recipe begins with weights trained on it.
+    note: what a reader of the number must know, e.g. that its recipe was never released.
     """
 
     source: Source
@@ -499,6 +634,8 @@ class Target:
     images: int = 50_000
     extra_data: str = "none"
     ensemble: int = 1
+    members: tuple[str, ...] = ()
+    confidence: Literal["high", "medium"] = "high"
     note: str = ""
 
     @property
@@ -518,6 +655,7 @@ class Recipe:
 
     departures: what we knowingly do differently, one plain sentence each.
     validation: the protocol that is run after each epoch; only a view of progress, never judged.
+    report: which epochs the judged number is of: "last", or "median_of_last_five" (Goyal et al. 2017).
     """
 
     name: str
@@ -533,5 +671,7 @@ class Recipe:
     targets: tuple[Target, ...]
     ema: EMA | None = None
     progressive: Progressive | None = None
+    starts_from: StartFrom | None = None
+    report: Literal["last", "median_of_last_five"] = "last"
     departures: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()  # what --set or --tiny changed; empty for a recipe of this book

@@ -25,7 +25,8 @@ def build(recipe):
 def test_a_network_has_exactly_the_stated_parameters(recipe):
     with torch.device("meta"):
         network = build(recipe)
-    assert sum(p.numel() for p in network.parameters()) == recipe.model.parameters
+    heads = recipe.model.auxiliary.parameters if recipe.model.auxiliary else 0
+    assert sum(p.numel() for p in network.parameters()) == recipe.model.parameters + heads
 
 
 def multiply_adds(network, size, channels):
