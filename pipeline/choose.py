@@ -77,6 +77,7 @@ def with_start(recipe: Recipe, options: argparse.Namespace) -> Recipe:
             f"{options.init} is of {name}, and {recipe.name} begins with {recipe.starts_from.recipe}. Give a "
             "run of that."
         )
+    _refuse_other_network(recipe, options.init)
     start = StartFrom(name, new_head=options.new_head, trained=tuple(options.train_only))
     how = " ".join(["starts_from:", name, *(["new head"] if start.new_head else []), *start.trained])
     return replace(recipe, name=f"{recipe.name}+init", starts_from=start, modified=(*recipe.modified, how))
@@ -87,6 +88,15 @@ def _init_name(path: Path) -> str:
     if not path.exists():
         raise UsageError(f"there is no {path} to begin with; --init wants a run folder or a weights file.")
     return runs.read_plan(path).recipe.name if path.is_dir() else path.name
+
+
+def _refuse_other_network(recipe: Recipe, init: Path) -> None:
+    other = runs.read_plan(init).recipe.model.constructor if init.is_dir() else recipe.model.constructor
+    if other != recipe.model.constructor:
+        raise UsageError(
+            f"{init} holds the weights of {other}, and {recipe.name} is {recipe.model.constructor}. Give --init "
+            "a run of the same network."
+        )
 
 
 def set_field(recipe: Recipe, change: str) -> Recipe:
