@@ -94,8 +94,8 @@ def _refuse_other_network(recipe: Recipe, init: Path) -> None:
     other = runs.read_plan(init).recipe.model.constructor if init.is_dir() else recipe.model.constructor
     if other != recipe.model.constructor:
         raise UsageError(
-            f"{init} holds the weights of {other}, and {recipe.name} is {recipe.model.constructor}. Give --init "
-            "a run of the same network."
+            f"{init} holds the weights of {other}, and {recipe.name} is {recipe.model.constructor}. Give "
+            "--init a run of the same network."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import timm
@@ -70,6 +71,27 @@ def set_dropout(network: nn.Module, probability: float | None) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
+
+
+def headless(model: Model, regularization: Regularization) -> nn.Module:
+    """Return the network without its classifier: (N, C, S, S) -> features (N, F) in evaluation mode."""
+    if not model.constructor.startswith("torchvision:"):
+        return construct(replace(model, num_classes=0), regularization)
+    network = construct(model, regularization)
+    network.set_submodule(classifier_of(network), nn.Identity())
+    return network
+
+
+def classifier_of(network: nn.Module) -> str:
+    """Return the name of the layer that makes class scores: as timm says, else the last linear one."""
+    configuration = getattr(network, "pretrained_cfg", None) or {}
+    named = configuration.get("classifier")
+    if isinstance(named, str):
+        return named
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise Top1Error(f"{type(network).__name__} has no linear layer to put a new head in the place of.")
+    return linear[-1]
 
 
 def outputs_of(answer: Any) -> tuple[Tensor, ...]:

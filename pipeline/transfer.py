@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pipeline import checkpoint, runs
 from pipeline.errors import Top1Error
+from pipeline.models import classifier_of
 from recipes.schema import StartFrom
 
 
@@ -53,18 +54,6 @@ def _pairs(
             "another network. Give --init a run of the same network."
         )
     yield from ((name, name) for name in kept)
-
-
-def classifier_of(network: nn.Module) -> str:
-    """Return the name of the layer that makes class scores: as timm says, else the last linear one."""
-    configuration = getattr(network, "pretrained_cfg", None) or {}
-    named = configuration.get("classifier")
-    if isinstance(named, str):
-        return named
-    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
-    if not linear:
-        raise Top1Error(f"{type(network).__name__} has no linear layer to put a new head in the place of.")
-    return linear[-1]
 
 
 def _mismatch(name: str, own: Tensor, other: str, found: Tensor | None, path: Path) -> str:

@@ -9,14 +9,14 @@ from torch import nn
 import recipes
 from pipeline import checkpoint, runs
 from pipeline.errors import Top1Error
-from pipeline.models import build
+from pipeline.models import build, classifier_of
 from pipeline.plan import make_plan
 from pipeline.planning import data_facts
 from pipeline.reestimate import reestimate
 from pipeline.run import open_run
 from pipeline.tiny import tiny
 from pipeline.train import train_step
-from pipeline.transfer import classifier_of, load_start
+from pipeline.transfer import load_start
 from recipes.schema import SGD, StartFrom
 
 NORMS = nn.modules.batchnorm._BatchNorm
