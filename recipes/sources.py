@@ -28,3 +28,40 @@ TPU = Source("tpu", "the authors' code of EfficientNet", "tensorflow/tpu:models/
 # Counts we made ourselves on the meta device with the libraries named in the README.
 MEASURED = Source("measured", "counted on the network as built here", "tests/test_models.py")
 TORCHVISION = Source("torchvision", "torchvision's reference transforms", "pytorch/vision:references")
+HE_2015 = Source("he2015", "Deep Residual Learning for Image Recognition", "CVPR 2016, arXiv:1512.03385")
+HE_2015B = Source(
+    "he2015b",
+    "Delving Deep into Rectifiers: Surpassing Human-Level Performance on ImageNet Classification",
+    "ICCV 2015, arXiv:1502.01852",
+)
+HE_2016 = Source("he2016", "Identity Mappings in Deep Residual Networks", "ECCV 2016, arXiv:1603.05027")
+KAIMINGHE = Source("kaiminghe", "the authors' released ResNets", "KaimingHe/deep-residual-networks:README.md")
+FB_TORCH = Source("fb_torch", "FAIR's training of ResNets in Torch", "facebookarchive/fb.resnet.torch")
+TORCH_IMAGE = Source("torch_image", "Torch's image package", "torch/image:generic/image.c")
+PYCLS = Source(
+    "pycls", "FAIR's later code for image classification", "facebookresearch/pycls:pycls/core/config.py"
+)
+GOYAL_2017 = Source(
+    "goyal2017", "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", "arXiv:1706.02677"
+)
+HUANG_2016 = Source("huang2016", "Densely Connected Convolutional Networks", "CVPR 2017, arXiv:1608.06993")
+DENSENET_CODE = Source("densenet_code", "the authors' code and README of DenseNet", "liuzhuang13/DenseNet")
+PLEISS_2017 = Source("pleiss2017", "Memory-Efficient Implementation of DenseNets", "arXiv:1707.06990")
+XIE_2016 = Source(
+    "xie2016", "Aggregated Residual Transformations for Deep Neural Networks", "CVPR 2017, arXiv:1611.05431"
+)
+RESNEXT_CODE = Source("resnext_code", "the authors' code of ResNeXt", "facebookresearch/ResNeXt")
+GAO_2019 = Source(
+    "gao2019", "Res2Net: A New Multi-scale Backbone Architecture", "IEEE TPAMI 43(2), 2021, arXiv:1904.01169"
+)
+RES2NET_CODE = Source(
+    "res2net_code", "the authors' training code of Res2Net", "Res2Net/Res2Net-ImageNet-Training:res2net_pami"
+)
+RES2NET_WEIGHTS = Source(
+    "res2net_weights", "the authors' released Res2Nets", "Res2Net/Res2Net-PretrainedModels"
+)
+YUN_2019 = Source(
+    "yun2019",
+    "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
+    "ICCV 2019, arXiv:1905.04899",
+)
