@@ -2,5 +2,13 @@
 
 from pipeline.networks.alexnet import AlexNet2012
 from pipeline.networks.lenet import LeNet5
+from pipeline.networks.mobilenet import MobileNetV1
+from pipeline.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
 
-NETWORKS = {"lenet5": LeNet5, "alexnet2012": AlexNet2012}
+NETWORKS = {
+    "lenet5": LeNet5,
+    "alexnet2012": AlexNet2012,
+    "mobilenet_v1": MobileNetV1,
+    "shufflenet_v1": ShuffleNetV1,
+    "shufflenet_v2": ShuffleNetV2,
+}
