@@ -17,7 +17,7 @@ from recipes.schema import (
 from recipes.sources import DLA, MEASURED, TIMM_DLA, YU_2018
 
 # One training for all networks: the authors' classify.py with its defaults. timm's networks begin as theirs
-# do, N(0, sqrt(2 / (kernel x outputs))), and leave out projections that the authors' code makes but never uses.
+# do, N(0, sqrt(2 / (kernel x outputs))), without the projections that the authors' code makes but never uses.
 _BATCH_NORM = BatchNorm(
     momentum=0.9,  # dla dla.py: PyTorch's default
     eps=1e-5,  # dla dla.py: PyTorch's default
