@@ -41,7 +41,17 @@ def build(
 
 
 def construct(model: Model, regularization: Regularization) -> nn.Module:
-    """Return the network of a "library:name" constructor with the recipe's arguments."""
+    """Return the network of a "library:name" constructor with the recipe's arguments.
+
+    A recipe without dropout gets none, whatever the constructor's default (timm's SENets: 0.2).
+    """
+    network = _call(model, regularization)
+    if regularization.dropout is None:
+        set_dropout(network, 0.0)
+    return network
+
+
+def _call(model: Model, regularization: Regularization) -> nn.Module:
     library, _, name = model.constructor.partition(":")
     arguments = {**_regularization(library, regularization), **model.arguments}
     try:
@@ -66,7 +76,7 @@ def set_dropout(network: nn.Module, probability: float | None) -> None:
     """Change dropout everywhere, which progressive learning raises from stage to stage."""
     if probability is None:
         return
-    if isinstance(getattr(network, "drop_rate", None), float):  # timm applies it as a function
+    if isinstance(getattr(network, "drop_rate", None), int | float):  # timm applies it as a function
         network.drop_rate = probability
     for module in network.modules():
         if isinstance(module, nn.Dropout):

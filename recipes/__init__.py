@@ -10,7 +10,10 @@ from pathlib import Path
 from recipes.schema import Recipe
 
 # In the order of the lineage, which is the order of `top1 list`.
-_FAMILIES = ("lenet", "alexnet", "resnet", "densenet", "resnext", "res2net", "efficientnet_v2")
+_FAMILIES = (
+    "lenet", "alexnet", "resnet", "densenet", "resnext", "res2net", "senet", "dpn", "dla", "mobilenet",
+    "shufflenet", "efficientnet_v2",
+)  # fmt: skip
 
 
 class UnknownRecipeError(LookupError):

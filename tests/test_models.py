@@ -157,3 +157,14 @@ def test_the_activation_of_a_timm_norm_comes_along():
     grouped.load_state_dict(plain.state_dict())
     x = torch.randn(4, 3, 64, 64)
     assert torch.allclose(plain.eval()(x), grouped.eval()(x), atol=1e-5)
+
+
+def test_dropout_that_a_recipe_leaves_out_is_none_whatever_the_constructor_says():
+    recipe = recipes.get("se_resnet50")
+    with torch.device("meta"):
+        timm_network = build(recipe)  # timm's own default is 0.2
+        model = replace(recipe.model, constructor="torchvision:mobilenet_v2", initialization=None)
+        torchvision_network = models.build(model, recipe.regularization)  # torchvision's too
+        models.set_dropout(timm_network, 0.5)
+    assert timm_network.drop_rate == 0.5
+    assert [m.p for m in torchvision_network.modules() if isinstance(m, nn.Dropout)] == [0.0]
