@@ -5,18 +5,21 @@ and stage sizes.
 """
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 
 import recipes
 from pipeline.data.header import read_header
+from pipeline.mixing import mix
+from pipeline.models import build
 from pipeline.plan import DataFacts, make_plan
 from pipeline.run import open_run
 from pipeline.tiny import tiny
 from pipeline.train import train_step
-from recipes.schema import Warmup
+from recipes.schema import AdamW, Exponential, InverseDecay, Mixup, Polynomial, Steps, Warmup
 
 STEPS = 20
 CLIPPED = []  # whether clipping did anything, step by step
@@ -45,7 +48,7 @@ class DoubleLoader:
     def batches(self, first_step, end_step):
         for batch in self.loader.batches(first_step, end_step):
             batch = replace(batch, images=batch.images.double())
-            self.seen.append(batch)
+            self.seen.append(replace(batch, images=batch.images.clone()))  # mixing works in place
             yield batch
 
 
@@ -179,3 +182,297 @@ def test_rmsprop_with_average_smoothing_and_stages_is_tensorflows(plan_of, tmp_p
     assert True in CLIPPED[-STEPS:]
     close(ours, network.state_dict())
     close(ours_average, average)
+
+
+# ---------------------------------------------------------------- one recipe of every other combination
+
+
+class Momentum:
+    """v = m v + g, w -= lr v (He et al. 2015's momentum as PyTorch writes it)."""
+
+    def __init__(self, momentum):
+        self.momentum, self.velocity = momentum, {}
+
+    def step(self, name, p, g, decay, lr):
+        g = g + decay * p
+        v = self.velocity[name] = self.momentum * self.velocity.get(name, 0.0) + g
+        return self.direction(g, v) * lr
+
+    def direction(self, g, v):
+        return v
+
+
+class Nesterov(Momentum):
+    """w -= lr (g + m v): the gradient once more, looking ahead (Sutskever et al. 2013, in Torch's form)."""
+
+    def direction(self, g, v):
+        return g + self.momentum * v
+
+
+class TensorFlowRMSProp:
+    """s = 0.9 s + 0.1 g^2 from 1, m = 0.9 m + lr g / sqrt(s + eps), w -= m."""
+
+    def __init__(self, eps):
+        self.eps, self.square, self.momentum = eps, {}, {}
+
+    def step(self, name, p, g, decay, lr):
+        g = g + decay * p
+        s = self.square[name] = 0.9 * self.square.get(name, torch.ones_like(p)) + 0.1 * g * g
+        m = self.momentum[name] = 0.9 * self.momentum.get(name, 0.0) + lr * g / (s + self.eps).sqrt()
+        return m
+
+
+class DecoupledAdam:
+    """Loshchilov and Hutter 2019, Algorithm 2: decay beside the moments, not in them."""
+
+    def __init__(self):
+        self.first, self.second, self.count = {}, {}, {}
+
+    def step(self, name, p, g, decay, lr):
+        t = self.count[name] = self.count.get(name, 0) + 1
+        m = self.first[name] = 0.9 * self.first.get(name, 0.0) + 0.1 * g
+        v = self.second[name] = 0.999 * self.second.get(name, 0.0) + 0.001 * g * g
+        return lr * (m / (1 - 0.9**t) / ((v / (1 - 0.999**t)).sqrt() + 1e-8) + decay * p)
+
+
+def everything(network, name):
+    return True
+
+
+def no_norm(network, name):
+    return not is_norm(network, name)
+
+
+def weights_only(network, name):
+    """Convolutions' and linear layers' weights: no bias, no normalization."""
+    return name.endswith("weight") and not is_norm(network, name)
+
+
+def no_depthwise(network, name):
+    module = network.get_submodule(name.rpartition(".")[0])
+    depthwise = getattr(module, "groups", 1) > 1 and module.groups == module.in_channels
+    return weights_only(network, name) and not depthwise
+
+
+@dataclass
+class Case:
+    """What the paper says, by hand: update rule, rate at a step, what decays, the rest of the loss.
+
+    steps_per_epoch is 44 everywhere: 1,437 digits in batches of 32.
+    """
+
+    recipe: str
+    update: Callable
+    schedule: object
+    lr: Callable[[int], float]
+    decays: Callable = everything
+    decay: float = 1e-4
+    smoothing: float = 0.0
+    auxiliary: tuple = ()
+    clip: float | None = None
+    averaged: bool = False
+    mixes: bool = False
+    changes: dict = field(default_factory=dict)
+
+
+EPOCH = 44
+FALLING = Steps(epochs=10, milestones=(0.2, 0.3))  # at steps 9 and 14
+STAIRS = Exponential(epochs=10, decay=0.94, every=0.1)  # every 4.4 steps
+
+
+def falling(step):
+    return 0.02 * 0.1 ** ((step >= 9) + (step >= 14))
+
+
+def stairs(step):
+    return 0.02 * 0.94 ** math.floor(step / 4.4)
+
+
+CASES = [
+    Case("densenet121", lambda: Nesterov(0.9), FALLING, falling),
+    Case("res2net50_26w_4s", lambda: Momentum(0.9), FALLING, falling, smoothing=0.1),
+    Case(
+        "resnet50@goyal2017",
+        lambda: Nesterov(0.9),
+        Steps(epochs=10, milestones=(0.3,), warmup=Warmup(epochs=0.25, start_lr=0.004)),  # 11 steps
+        lambda step: 0.004 + 0.016 * step / 11 if step < 11 else 0.02 * 0.1 ** (step >= 14),
+        decays=no_norm,
+    ),
+    Case(
+        "shufflenet_v1_x0_25_g3",
+        lambda: Momentum(0.9),
+        Polynomial(epochs=1),
+        lambda step: 0.02 * (1 - step / 44),
+        decays=weights_only,
+        decay=4e-5,
+        smoothing=0.1,
+    ),
+    Case(
+        "mobilenet_v1_x0_25",
+        lambda: TensorFlowRMSProp(1.0),
+        STAIRS,
+        stairs,
+        decays=no_depthwise,
+        decay=4e-5,
+        averaged=True,
+    ),
+    Case(
+        "inception_v3",
+        lambda: TensorFlowRMSProp(1.0),
+        STAIRS,
+        stairs,
+        decays=weights_only,
+        decay=4e-5,
+        smoothing=0.1,
+        auxiliary=(0.4,),
+        clip=2.0,
+        averaged=True,
+    ),
+    Case(
+        "googlenet",
+        lambda: Momentum(0.9),
+        Polynomial(epochs=1, power=0.5),
+        lambda step: 0.02 * (1 - step / 44) ** 0.5,
+        decays=weights_only,
+        decay=2e-4,
+        auxiliary=(0.3, 0.3),
+        averaged=True,
+    ),
+    Case(
+        "efficientnet_b0",
+        lambda: TensorFlowRMSProp(1e-3),
+        STAIRS,
+        stairs,
+        decays=no_norm,
+        decay=1e-5,
+        smoothing=0.1,
+        averaged=True,
+    ),
+    Case(
+        "efficientnetv2_m@automl",
+        lambda: TensorFlowRMSProp(1e-3),
+        STAIRS,
+        stairs,
+        decays=weights_only,
+        decay=1e-5,
+        smoothing=0.1,
+        averaged=True,
+        mixes=True,
+    ),
+    Case("res2net50_v1b_26w_4s", lambda: Momentum(0.9), FALLING, falling, smoothing=0.1, mixes=True),
+    Case(
+        "lenet5@modern",
+        lambda: Momentum(0.9),
+        InverseDecay(epochs=10, gamma=4.4, power=0.75),  # 0.1 a step
+        lambda step: 0.02 * (1 + 0.1 * step) ** -0.75,
+        decay=5e-4,
+    ),
+    Case(
+        "densenet121",
+        DecoupledAdam,
+        FALLING,
+        lambda step: falling(step) / 20,
+        changes={"optimizer": AdamW(lr=0.001)},
+    ),
+    Case(
+        "alexnet@torchvision",
+        lambda: Momentum(0.9),
+        FALLING,
+        falling,
+        mixes=True,
+        changes={"data.mixing": Mixup(alpha=0.2)},
+    ),
+]
+
+
+def prepared(case):
+    """The small form at the rates of the case, without what is drawn by the device's generator."""
+    recipe = tiny(recipes.get(case.recipe), 10)
+    silent = {n: 0.0 for n in ("dropout", "drop_path") if getattr(recipe.regularization, n) is not None}
+    if recipe.progressive and recipe.progressive.dropout:
+        recipe = replace(recipe, progressive=replace(recipe.progressive, dropout=None))
+    optimizer = replace(case.changes.get("optimizer", recipe.optimizer))
+    if "optimizer" not in case.changes:
+        optimizer = replace(optimizer, lr=0.02)
+        if hasattr(optimizer, "form"):
+            optimizer = replace(optimizer, form="torch")
+    mixing = case.changes.get("data.mixing", recipe.data.mixing)
+    decay = {"weight_decay": case.decay, "clip_norm": case.clip}
+    return replace(
+        recipe,
+        data=replace(recipe.data, batch_size=32, mixing=mixing),
+        optimizer=optimizer,
+        schedule=case.schedule,
+        regularization=replace(recipe.regularization, **silent, **decay),
+    )
+
+
+def targets_of(plan, batch, case):
+    """(images, rows summing to 1): mixed as tests/test_mixing.py proves, else one-hot, smoothed by hand."""
+    stage = next(s for s in plan.stages if batch.step < s.end_step)
+    if case.mixes:
+        return mix(
+            batch.images.clone(),
+            batch.labels,
+            plan.recipe.data.mixing,
+            seed=plan.seed,
+            step=batch.step,
+            first_slot=0,
+            block=8,
+            num_classes=10,
+            label_smoothing=case.smoothing,
+            mixup_alpha=stage.mixup,
+            cutmix_alpha=stage.cutmix,
+        )
+    rows = torch.full((len(batch.labels), 10), case.smoothing / 10, dtype=torch.float64)
+    rows[torch.arange(len(rows)), batch.labels] += 1 - case.smoothing
+    return batch.images, rows
+
+
+def loss_of(network, images, rows, auxiliary):
+    answer = network(images)
+    heads = answer if isinstance(answer, tuple) else (answer,)
+    losses = [-(rows.double() * scores.log_softmax(1)).sum(1).mean() for scores in heads]
+    return losses[0] + sum(w * loss for w, loss in zip(auxiliary, losses[1:], strict=True))
+
+
+def mean_gradients(network, images, rows, group, auxiliary):
+    """Gradients of the mean loss, batch norm over `group` images: each group alone through the network."""
+    parameters, total = dict(network.named_parameters()), {}
+    parts = list(zip(images.split(group), rows.split(group), strict=True))
+    for part_images, part_rows in parts:
+        loss = loss_of(network, part_images, part_rows, auxiliary) / len(parts)
+        for name, g in zip(parameters, torch.autograd.grad(loss, parameters.values()), strict=True):
+            total[name] = total.get(name, 0) + g
+    return total
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.recipe}-{case.update().__class__.__name__}")
+def test_twenty_steps_are_those_of_a_loop_written_from_the_paper(case, plan_of, tmp_path):
+    recipe = prepared(case)
+    plan = plan_of(recipe)
+    first, batches, run = run_ours(plan, tmp_path)
+    ours = {name: p.clone() for name, p in run.network.named_parameters()}
+
+    norm = recipe.model.batch_norm
+    model = replace(recipe.model, batch_norm=norm and replace(norm, images=None))
+    network = build(model, recipe.regularization).double().train()
+    network.load_state_dict(first)
+    parameters, update = dict(network.named_parameters()), case.update()
+    average = {name: p.detach().clone() for name, p in parameters.items()}
+    group = (norm and norm.images) or 32
+    for step, batch in enumerate(batches):
+        images, rows = targets_of(plan, batch, case)
+        grads = mean_gradients(network, images, rows, group, case.auxiliary)
+        grads = clip(grads, case.clip) if case.clip else grads
+        with torch.no_grad():
+            for name, p in parameters.items():
+                decay = case.decay if case.decays(network, name) else 0.0
+                p -= update.step(name, p, grads[name], decay, case.lr(step))
+                if case.averaged:
+                    share = min(recipe.ema.decay, (1 + step) / (10 + step))
+                    average[name] = share * average[name] + (1 - share) * p
+    close(ours, parameters)
+    assert (run.average is not None) == case.averaged
+    if case.averaged:
+        close(run.average.shadow, average)
