@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.batch_norm import set_batch_norm, set_constants
 from pipeline.errors import Top1Error
@@ -60,7 +62,7 @@ def construct(model: Model, regularization: Regularization) -> nn.Module:
 
 
 def set_dropout(network: nn.Module, probability: float | None) -> None:
-    """Change the classifier's dropout, which progressive learning raises from stage to stage."""
+    """Change dropout everywhere, which progressive learning raises from stage to stage."""
     if probability is None:
         return
     if isinstance(getattr(network, "drop_rate", None), float):  # timm applies it as a function
@@ -68,6 +70,11 @@ def set_dropout(network: nn.Module, probability: float | None) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
+
+
+def outputs_of(answer: Any) -> tuple[Tensor, ...]:
+    """Return (main, auxiliary heads ...) of what a network returned in training mode, logits (N, K) each."""
+    return tuple(answer) if isinstance(answer, tuple) else (answer,)
 
 
 def _regularization(library: str, regularization: Regularization) -> dict[str, float]:
