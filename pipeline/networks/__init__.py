@@ -3,9 +3,11 @@
 from pipeline.networks.alexnet import AlexNet
 from pipeline.networks.lenet import LeNet5
 from pipeline.networks.lenet_modern import ModernLeNet5
+from pipeline.networks.vgg import vgg
 
 NETWORKS = {
     "lenet5": LeNet5,
     "lenet5_modern": ModernLeNet5,
     "alexnet": AlexNet,
+    "vgg": vgg,
 }
