@@ -1,6 +1,7 @@
 """Networks that no library publishes as their paper describes them, by the name recipes use."""
 
 from pipeline.networks.alexnet import AlexNet
+from pipeline.networks.googlenet import GoogLeNet
 from pipeline.networks.lenet import LeNet5
 from pipeline.networks.lenet_modern import ModernLeNet5
 from pipeline.networks.vgg import vgg
@@ -10,4 +11,5 @@ NETWORKS = {
     "lenet5_modern": ModernLeNet5,
     "alexnet": AlexNet,
     "vgg": vgg,
+    "googlenet": GoogLeNet,
 }
