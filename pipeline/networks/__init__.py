@@ -1,7 +1,9 @@
 """Networks that no library publishes as their paper describes them, by the name recipes use."""
 
 from pipeline.networks.alexnet import AlexNet
+from pipeline.networks.bn_inception import BNInception
 from pipeline.networks.googlenet import GoogLeNet
+from pipeline.networks.inception_v3 import InceptionV3
 from pipeline.networks.lenet import LeNet5
 from pipeline.networks.lenet_modern import ModernLeNet5
 from pipeline.networks.vgg import vgg
@@ -12,4 +14,6 @@ NETWORKS = {
     "alexnet": AlexNet,
     "vgg": vgg,
     "googlenet": GoogLeNet,
+    "bn_inception": BNInception,
+    "inception_v3": InceptionV3,
 }
