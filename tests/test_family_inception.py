@@ -75,11 +75,11 @@ def test_inception_v3_has_the_sizes_of_table_1_and_answers_main_first():
 
 def test_its_head_is_torchvisions_at_299_and_bears_smaller_images():
     torch.manual_seed(0)
-    network = InceptionV3(num_classes=3)
-    maps = torch.randn(2, 768, 17, 17)
+    network = InceptionV3(num_classes=3, width=0.25)
+    maps = torch.randn(2, 192, 17, 17)
     head = network.AuxLogits.eval()
     assert torch.allclose(head(maps), super(type(head), head).forward(maps), atol=1e-6)
-    assert head(torch.randn(2, 768, 3, 3)).shape == (2, 3)
+    assert head(torch.randn(2, 192, 3, 3)).shape == (2, 3)
     with torch.device("meta"):
         headless = InceptionV3(num_classes=0)
     assert headless.train()(torch.zeros(2, 3, 75, 75, device="meta")).shape == (2, 2048)
