@@ -11,8 +11,8 @@ from recipes.schema import Recipe
 
 # In the order of the lineage, which is the order of `top1 list`.
 _FAMILIES = (
-    "lenet", "alexnet", "resnet", "densenet", "resnext", "res2net", "senet", "dpn", "dla", "mobilenet",
-    "shufflenet", "efficientnet_v2",
+    "lenet", "alexnet", "vgg", "googlenet", "inception", "resnet", "densenet", "resnext", "res2net", "senet",
+    "dpn", "dla", "mobilenet", "shufflenet", "efficientnet_v2",
 )  # fmt: skip
 
 

@@ -10,6 +10,40 @@ KRIZHEVSKY_2012 = Source(
     "ImageNet Classification with Deep Convolutional Neural Networks",
     "NeurIPS 2012",
 )
+KRIZHEVSKY_2014 = Source(
+    "krizhevsky2014", "One Weird Trick for Parallelizing Convolutional Neural Networks", "arXiv:1404.5997"
+)
+CAFFE = Source("caffe", "the solvers and networks of Caffe's replications", "BVLC/caffe:models, examples")
+SIMONYAN_2014 = Source(
+    "simonyan2014",
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    "ICLR 2015, arXiv:1409.1556",
+)
+SZEGEDY_2014 = Source("szegedy2014", "Going Deeper with Convolutions", "CVPR 2015, arXiv:1409.4842")
+IOFFE_2015 = Source(
+    "ioffe2015",
+    "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift",
+    "ICML 2015, arXiv:1502.03167",
+)
+SZEGEDY_2015 = Source(
+    "szegedy2015",
+    "Rethinking the Inception Architecture for Computer Vision",
+    "CVPR 2016, arXiv:1512.00567",
+)
+SZEGEDY_2016 = Source(
+    "szegedy2016",
+    "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning",
+    "AAAI 2017, arXiv:1602.07261",
+)
+GOOGLE_INCEPTION = Source(
+    "google_inception", "the authors' training of Inception-v3", "tensorflow/models:research/inception"
+)
+SLIM = Source("slim", "the authors' later networks and training", "tensorflow/models:research/slim")
+FB_TORCH = Source(
+    "fb.resnet.torch",
+    "a training of ResNet whose colour distortions others took over",
+    "facebookarchive/fb.resnet.torch",
+)
 TENSORPACK = Source(
     "tensorpack",
     "tensorpack's AlexNet training",
@@ -107,4 +141,8 @@ YUN_2019 = Source(
     "yun2019",
     "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
     "ICCV 2019, arXiv:1905.04899",
+TORCHVISION = Source(
+    "torchvision",
+    "torchvision's reference trainings, and what its weights say of themselves",
+    "pytorch/vision:references/classification, torchvision.models",
 )
