@@ -10,7 +10,7 @@ from pathlib import Path
 from recipes.schema import Recipe
 
 # In the order of the lineage, which is the order of `top1 list`.
-_FAMILIES = ("lenet", "alexnet", "efficientnet_v2")
+_FAMILIES = ("lenet", "alexnet", "efficientnet", "efficientnet_v2")
 
 
 class UnknownRecipeError(LookupError):

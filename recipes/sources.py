@@ -20,6 +20,11 @@ CUDA_CONVNET2 = Source(
     "the authors' later configuration and framework",
     "akrizhevsky/cuda-convnet2:layers/layer-params-imagenet-1gpu.cfg",
 )
+TAN_2019 = Source(
+    "tan2019",
+    "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+    "ICML 2019, arXiv:1905.11946",
+)
 TAN_2021 = Source(
     "tan2021", "EfficientNetV2: Smaller Models and Faster Training", "ICML 2021, arXiv:2104.00298"
 )
