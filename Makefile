@@ -1,5 +1,6 @@
 # make smoke   prepare demo data, train three recipes, print the leaderboard (sets .venv up first)
 # make test    lint and the test-suite
+# make sweep   every recipe, small, through the whole pipeline (half an hour)
 # make lint    ruff (rules and format) and mypy
 # make lock    resolve requirements.lock anew from pyproject.toml
 #
@@ -18,7 +19,7 @@ UV := $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode
 # Byte code halves the start of every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install smoke test lint lock
+.PHONY: install smoke test sweep lint lock
 
 install: $(INSTALLED)
 
@@ -49,6 +50,9 @@ lint: $(INSTALLED)
 
 test: lint
 	@$(BIN)/python -m pytest -n 2
+
+sweep: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py
 
 lock: $(BIN)/uv
 	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra cu13 --extra test \

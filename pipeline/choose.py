@@ -1,7 +1,8 @@
-"""From what a person typed to a recipe: a name, `--set` changes, `--tiny`. Light."""
+"""From what a person typed to a recipe: a name, `--set` changes, `--tiny`, `--init`. Light."""
 
 from __future__ import annotations
 
+import argparse
 import ast
 import types
 import typing
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import recipes
+from pipeline import runs
 from pipeline.errors import UsageError, nearest
 from pipeline.tiny import tiny
 from recipes.checks import problems
-from recipes.schema import Recipe
+from recipes.schema import Recipe, StartFrom
 from recipes.serialize import field_paths, leaf_type, with_value
 
 TINY = "+tiny"
@@ -50,6 +52,51 @@ def named_recipe(name: str) -> Recipe:
         ) from error
     except (SyntaxError, ImportError, TypeError, NameError) as error:
         raise UsageError(f"{Path(name).name} is not a recipe file: {error}. Correct it there.") from error
+
+
+def with_start(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    """Return the recipe with what --init, --new-head and --train-only say; that is then a changed recipe.
+
+    Raises UsageError when weights that the recipe begins with are not given, or are of another recipe.
+    """
+    if options.init is None:
+        if options.new_head or options.train_only:
+            raise UsageError("--new-head and --train-only say how to use other weights: add --init RUN.")
+        if recipe.starts_from:
+            parent = recipe.starts_from.recipe
+            raise UsageError(
+                f"{recipe.name} begins with the weights of {parent}. Train that first, then add --init and "
+                f"its run folder, e.g. --init {options.runs}/{parent}/..."
+            )
+        return recipe
+    name = _init_name(options.init)
+    if recipe.starts_from and not (options.new_head or options.train_only):
+        if name == recipe.starts_from.recipe:
+            return recipe
+        raise UsageError(
+            f"{options.init} is of {name}, and {recipe.name} begins with {recipe.starts_from.recipe}. Give a "
+            "run of that."
+        )
+    _refuse_other_network(recipe, options.init)
+    start = StartFrom(name, new_head=options.new_head, trained=tuple(options.train_only))
+    how = " ".join(["starts_from:", name, *(["new head"] if start.new_head else []), *start.trained])
+    return replace(recipe, name=f"{recipe.name}+init", starts_from=start, modified=(*recipe.modified, how))
+
+
+def _init_name(path: Path) -> str:
+    """Return the recipe whose weights a run folder holds, or the name of a weights file."""
+    if not path.exists():
+        raise UsageError(f"there is no {path} to begin with; --init wants a run folder or a weights file.")
+    return runs.read_plan(path).recipe.name if path.is_dir() else path.name
+
+
+def _refuse_other_network(recipe: Recipe, init: Path) -> None:
+    other = runs.read_plan(init).recipe.model.constructor if init.is_dir() else recipe.model.constructor
+    if other != recipe.model.constructor:
+        raise UsageError(
+            f"{init} holds the weights of {other}, and {recipe.name} is {recipe.model.constructor}. Give "
+            "--init a run of the same network."
+        )
 
 
 def set_field(recipe: Recipe, change: str) -> Recipe:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import timm
 import torchvision
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.batch_norm import set_batch_norm, set_constants
 from pipeline.errors import Top1Error
@@ -60,7 +63,7 @@ def construct(model: Model, regularization: Regularization) -> nn.Module:
 
 
 def set_dropout(network: nn.Module, probability: float | None) -> None:
-    """Change the classifier's dropout, which progressive learning raises from stage to stage."""
+    """Change dropout everywhere, which progressive learning raises from stage to stage."""
     if probability is None:
         return
     if isinstance(getattr(network, "drop_rate", None), float):  # timm applies it as a function
@@ -68,6 +71,32 @@ def set_dropout(network: nn.Module, probability: float | None) -> None:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = probability
+
+
+def headless(model: Model, regularization: Regularization) -> nn.Module:
+    """Return the network without its classifier: (N, C, S, S) -> features (N, F) in evaluation mode."""
+    if not model.constructor.startswith("torchvision:"):
+        return construct(replace(model, num_classes=0), regularization)
+    network = construct(model, regularization)
+    network.set_submodule(classifier_of(network), nn.Identity())
+    return network
+
+
+def classifier_of(network: nn.Module) -> str:
+    """Return the name of the layer that makes class scores: as timm says, else the last linear one."""
+    configuration = getattr(network, "pretrained_cfg", None) or {}
+    named = configuration.get("classifier")
+    if isinstance(named, str):
+        return named
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise Top1Error(f"{type(network).__name__} has no linear layer to put a new head in the place of.")
+    return linear[-1]
+
+
+def outputs_of(answer: Any) -> tuple[Tensor, ...]:
+    """Return (main, auxiliary heads ...) of what a network returned in training mode, logits (N, K) each."""
+    return tuple(answer) if isinstance(answer, tuple) else (answer,)
 
 
 def _regularization(library: str, regularization: Regularization) -> dict[str, float]:

@@ -48,10 +48,14 @@ def parameter_groups(network: nn.Module, regularization: Regularization) -> list
     for module in network.modules():
         is_norm = isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm | nn.GroupNorm)
         for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad:  # a layer the recipe does not train
+                continue
             if is_norm:
                 decays = regularization.decay_norm
             elif name == "bias":
                 decays = regularization.decay_bias
+            elif _is_depthwise(module):
+                decays = regularization.decay_depthwise
             else:
                 decays = True
             (decayed if decays else exempt).append(parameter)
@@ -60,6 +64,10 @@ def parameter_groups(network: nn.Module, regularization: Regularization) -> list
         {"params": exempt, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
 
 
 class CaffeSGD(torch.optim.Optimizer):

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline import runs
-from pipeline.choose import choose_recipe
+from pipeline.choose import choose_recipe, with_start
 from pipeline.data.header import read_header
 from pipeline.errors import Top1Error, UsageError
 from pipeline.plan import DataFacts, Plan, make_plan
@@ -66,11 +66,13 @@ def new_run(
     recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus: int | None = None
 ) -> tuple[Path, Plan]:
     """Return a folder and the plan of a new run; nothing is written yet."""
+    recipe = with_start(recipe, options)
     folder = getattr(options, "run", None) or runs.new_folder(options.runs, recipe.name, options.seed)
     commit, dirty = git_state()
     plan = replace(
         plan_for(recipe, facts, options, gpus),
         tracking=tracking_of(options.tracking, folder),
+        init_weights=str(options.init.resolve()) if options.init else None,
         commit=commit,
         dirty=dirty,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -111,6 +113,7 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
     plan = runs.read_plan(options.run)
     if options.recipe:
         asked = choose_recipe(options.recipe, options.set, options.tiny, plan.data.classes)
+        asked = with_start(asked, options) if options.init else asked
         if asked.name != plan.recipe.name:
             raise Top1Error(
                 f"{options.run} is a run of {plan.recipe.name}, not of {asked.name}. Nothing was changed; "

@@ -28,11 +28,13 @@ from pipeline.data.sampling import Shard
 from pipeline.ema import WeightAverage
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Score
+from pipeline.freeze import Frozen, freeze
 from pipeline.journal import Journal, cut_back
-from pipeline.models import build
+from pipeline.models import build, outputs_of
 from pipeline.optim import make_optimizer
 from pipeline.plan import Plan
 from pipeline.report import Report
+from pipeline.transfer import load_start
 from recipes.schema import Evaluation
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
@@ -54,6 +56,7 @@ class Run:
     """Everything one process holds of a run while training it.
 
     network: the bare network, whose names are the checkpoint's; model: the same, averaging gradients.
+    frozen: which of its layers stand still, and when.
     losses: one per step since they were last read, on the device. scores: of the weights as they are now.
     facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation.
     """
@@ -65,6 +68,7 @@ class Run:
     model: nn.Module
     optimizer: Any
     average: WeightAverage | None
+    frozen: Frozen
     loader: TrainLoader
     manifest: Manifest
     books: Books | None = None
@@ -109,8 +113,7 @@ def start_accelerator(plan: Plan) -> Accelerator:
     torch.set_num_threads(1 if small else plan.threads)
     torch.use_deterministic_algorithms(plan.deterministic)
     torch.backends.cudnn.benchmark = not plan.deterministic
-    if small:
-        torch.backends.mkldnn.set_flags(False)
+    torch.backends.mkldnn.set_flags(not small)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     accelerator = Accelerator(
         cpu=not cuda,
@@ -145,6 +148,7 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     ).to(accelerator.device)
     if accelerator.device.type == "cuda":
         network = network.to(memory_format=torch.channels_last)
+    frozen = freeze(network, plan)
     model, optimizer = accelerator.prepare(
         network, make_optimizer(network, recipe.optimizer, recipe.regularization)
     )
@@ -157,6 +161,7 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
         model=model,
         optimizer=optimizer,
         average=WeightAverage(network, recipe.ema.decay) if recipe.ema else None,
+        frozen=frozen,
         loader=TrainLoader(
             manifest.split("train"),
             recipe.data,
@@ -197,6 +202,8 @@ def restore(run: Run) -> int:
     if found and found.facts["plan"] != run.plan.id:
         raise Top1Error(f"{run.folder} holds checkpoints of another run. Start with another --run folder.")
     run.network.load_state_dict(found.part("model") if found else first_weights)
+    if not found and run.plan.recipe.starts_from:
+        load_start(run.network, run.plan.recipe.starts_from, Path(run.plan.init_weights or ""))
     if run.average:
         run.average.load(found.part("average") if found else run.network.state_dict())
     if found:
@@ -209,7 +216,8 @@ def _throw_away_passes(run: Run) -> None:
     size, channels = run.plan.stages[0].image_size, len(run.plan.recipe.data.normalize.mean)
     images = torch.zeros(run.plan.micro_batch, channels, size, size, device=run.accelerator.device)
     for _ in range(START_UP_PASSES):
-        run.accelerator.backward(run.model(images).float().sum())
+        outputs = outputs_of(run.model(images))
+        run.accelerator.backward(sum(output.float().sum() for output in outputs))
     run.optimizer.zero_grad(set_to_none=True)
 
 

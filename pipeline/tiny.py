@@ -17,6 +17,7 @@ from recipes.schema import (
     Evaluation,
     He,
     Initialization,
+    InverseDecay,
     Normal,
     Normalize,
     Piecewise,
@@ -43,6 +44,9 @@ def tiny(recipe: Recipe, classes: int) -> Recipe:
     for shrink in (_sizes, _lengths, _batch, _widths, _start):
         small = shrink(small)
     small = replace(small, model=replace(small.model, num_classes=classes))
+    if small.starts_from:
+        parent = f"{small.starts_from.recipe}+tiny"
+        small = replace(small, starts_from=replace(small.starts_from, recipe=parent))
     return replace(small, name=f"{recipe.name}+tiny", modified=(*recipe.modified, *_changes(recipe, small)))
 
 
@@ -53,19 +57,22 @@ def epochs_of(recipe: Recipe) -> int:
 
 
 def _sizes(recipe: Recipe) -> Recipe:
-    """Scale every image size, and what counts in pixels, by one factor; the largest trained is IMAGE_SIZE.
+    """Scale every image size, and what counts in pixels, by one factor; the largest trained is IMAGE_SIZE,
+    or the least that the network takes.
 
     Measured is at the trained size at most: networks this small gain nothing from a larger one.
     """
     ramp = recipe.progressive.image_size if recipe.progressive else None
     largest = max(recipe.data.geometry.size, ramp.end if ramp else 0)
-    factor = min(1.0, IMAGE_SIZE / largest)
+    least = recipe.model.least_size
+    most = max(IMAGE_SIZE, least)
+    factor = min(1.0, most / largest)
 
     def pixels(size: float) -> int:
-        return max(8, round(size * factor))
+        return round(max(8, min(least, largest), size * factor))
 
     def shrink(evaluation: Evaluation) -> Evaluation:
-        part = min(factor, IMAGE_SIZE / evaluation.crop)
+        part = min(factor, most / evaluation.crop)
         return replace(
             evaluation,
             crop=round(evaluation.crop * part),
@@ -106,6 +113,8 @@ def _batch(recipe: Recipe) -> Recipe:
     batch = min(recipe.data.batch_size, BATCH_SIZE)
     factor = batch / recipe.data.batch_size
     norm = recipe.model.batch_norm
+    if norm and norm.reestimated_over:
+        norm = replace(norm, reestimated_over=min(norm.reestimated_over, TRAIN_IMAGES))
     if norm:
         # The horizon of the running statistics, like that of the average: a few steps of a few hundred.
         norm = replace(norm, momentum=min(norm.momentum, 0.9))
@@ -128,7 +137,13 @@ def _lengths(recipe: Recipe) -> Recipe:
     """Shrink the schedule, its warm-up and the horizon of the weight average by one factor."""
     epochs = epochs_of(recipe)
     factor = epochs / recipe.schedule.epochs
-    return replace(recipe, schedule=_shorter(recipe.schedule, factor), ema=_shorter_ema(recipe, epochs))
+    model = recipe.model
+    if model.batch_norm:
+        frozen = model.batch_norm.frozen_epochs * factor
+        model = replace(model, batch_norm=replace(model.batch_norm, frozen_epochs=frozen))
+    return replace(
+        recipe, model=model, schedule=_shorter(recipe.schedule, factor), ema=_shorter_ema(recipe, epochs)
+    )
 
 
 def _shorter(schedule: Schedule, factor: float) -> Schedule:
@@ -140,6 +155,8 @@ def _shorter(schedule: Schedule, factor: float) -> Schedule:
         changes["milestones"] = tuple(m * factor for m in schedule.milestones)
     if isinstance(schedule, Piecewise):
         changes = {"periods": tuple((length * factor, lr) for length, lr in schedule.periods)}
+    if isinstance(schedule, InverseDecay):
+        changes["gamma"] = schedule.gamma / factor
     if schedule.warmup:
         changes["warmup"] = replace(schedule.warmup, epochs=schedule.warmup.epochs * factor)
     return replace(schedule, **changes)

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline import checkpoint, runs
 from pipeline.data.loader import Batch, EvalLoader
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Score, evaluate
-from pipeline.mixing import mix
+from pipeline.loss import micro_batch_loss
 from pipeline.models import set_dropout
-from pipeline.plan import MIXING_BLOCK, Plan
-from pipeline.progressive import Stage, stage_at
+from pipeline.plan import Plan
+from pipeline.progressive import stage_at
+from pipeline.reestimate import reestimate
 from pipeline.report import Report
 from pipeline.run import Run, open_run, save, weights_of_main
 from recipes.schema import Evaluation
@@ -70,10 +70,12 @@ def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> in
 def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
     """One optimizer step over this rank's micro-batches of the global batch."""
     plan, accelerator = run.plan, run.accelerator
-    regularization = plan.recipe.regularization
+    regularization, progressive = plan.recipe.regularization, plan.recipe.progressive
     stage = stage_at(plan.stages, step)
     run.scores.clear()
-    set_dropout(run.network, stage.dropout)
+    run.frozen.hold(step)
+    if progressive and progressive.dropout:
+        set_dropout(run.network, stage.dropout)
     for group in run.optimizer.param_groups:
         group["lr"] = plan.lr_at(step)
     seed_generator(accelerator.device, step_seed(plan.seed, step, accelerator.process_index))
@@ -85,6 +87,7 @@ def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
                 loss = micro_batch_loss(run, batch, part, stage) / plan.accumulation
             accelerator.backward(loss)
         losses.append(loss.detach())
+    run.frozen.drop_gradients(step)
     if regularization.clip_norm:
         accelerator.clip_grad_norm_(run.model.parameters(), regularization.clip_norm)
     run.optimizer.step()
@@ -93,30 +96,6 @@ def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
     if run.average and not run.optimizer.step_was_skipped:
         run.average.update(step)
     run.losses.append(torch.stack(losses).sum())
-
-
-def micro_batch_loss(run: Run, batch: Batch, part: int, stage: Stage) -> Tensor:
-    """Return the mean cross-entropy of one micro-batch, mixed and smoothed as the recipe says."""
-    plan, recipe = run.plan, run.plan.recipe
-    images, targets = batch.images, batch.labels
-    smoothing = recipe.regularization.label_smoothing
-    if recipe.data.mixing:
-        rank, world = run.accelerator.process_index, run.accelerator.num_processes
-        images, targets = mix(
-            images,
-            targets,
-            recipe.data.mixing,
-            seed=plan.seed,
-            step=batch.step,
-            first_slot=(part * world + rank) * plan.micro_batch,
-            block=MIXING_BLOCK,
-            mixup_alpha=stage.mixup,
-            cutmix_alpha=stage.cutmix,
-            num_classes=recipe.model.num_classes,
-            label_smoothing=smoothing,
-        )
-        smoothing = 0.0  # the targets have it
-    return functional.cross_entropy(run.model(images), targets, label_smoothing=smoothing)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
@@ -223,6 +202,7 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
 def finish(run: Run) -> None:
     """Measure every target under its own protocol and write the weights and the result."""
     recipe = run.plan.recipe
+    reestimate(run)
     evaluations = [(i, target.evaluation) for i, target in enumerate(recipe.targets)]
     scores = [(i, e, measure(run, e)) for i, e in evaluations or [(None, recipe.validation)]]
     weights = weights_of_main(run, averaged=True)

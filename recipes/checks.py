@@ -7,7 +7,12 @@ from recipes.schema import Geometry, RandAugment, Recipe
 
 def problems(recipe: Recipe) -> list[str]:
     """Return what is wrong with a recipe, one sentence each; an empty list is a sound recipe."""
-    found = [*_data_problems(recipe), *_target_problems(recipe), *_schedule_problems(recipe)]
+    found = [
+        *_data_problems(recipe),
+        *_model_problems(recipe),
+        *_target_problems(recipe),
+        *_schedule_problems(recipe),
+    ]
     return [f"{recipe.name}: {problem}" for problem in found]
 
 
@@ -28,6 +33,18 @@ def _data_problems(recipe: Recipe) -> list[str]:
     ramp = recipe.progressive and recipe.progressive.randaugment
     if ramp and not any(isinstance(a, RandAugment) for a in augment):
         found.append("progressive.randaugment climbs, but data.augment has no RandAugment")
+    return found
+
+
+def _model_problems(recipe: Recipe) -> list[str]:
+    norm, found = recipe.model.batch_norm, []
+    if norm and norm.reestimated_over and recipe.ema:
+        found.append("batch norm is re-estimated for the raw weights, and ema averages them: choose one")
+    if norm and norm.frozen_epochs >= recipe.schedule.epochs:
+        found.append(f"batch norm is frozen for {norm.frozen_epochs} epochs of {recipe.schedule.epochs}")
+    start = recipe.starts_from
+    if start and start.layers and start.new_head:
+        found.append("starts_from.layers names what is taken over; new_head says nothing more, leave it out")
     return found
 
 

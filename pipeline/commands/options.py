@@ -70,6 +70,25 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-every", type=positive, metavar="STEPS", help="steps between two log lines")
 
 
+def add_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="RUN",
+        help="begin with the weights of this finished run, or file",
+    )
+    parser.add_argument(
+        "--new-head", action="store_true", help="with --init: the classifier begins afresh (other classes)"
+    )
+    parser.add_argument(
+        "--train-only",
+        nargs="+",
+        default=[],
+        metavar="LAYER",
+        help="with --init: train these layers, e.g. fc 'layer4*', and leave the others as they are",
+    )
+
+
 def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, add_machine, add_run, add_science
+from pipeline.commands.options import add_command, add_machine, add_run, add_science, add_start
 
 
 def add(commands: Any) -> None:
@@ -21,6 +21,7 @@ def add(commands: Any) -> None:
     add_science(train)
     add_machine(train, gpus=False)
     add_run(train)
+    add_start(train)
 
 
 def _train(options: argparse.Namespace) -> int:

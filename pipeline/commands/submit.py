@@ -11,6 +11,7 @@ from pipeline.commands.options import (
     add_machine,
     add_run,
     add_science,
+    add_start,
     positive,
     recipe_of,
     tell,
@@ -27,6 +28,7 @@ def add(commands: Any) -> None:
     add_science(submit)
     add_machine(submit)
     add_run(submit)
+    add_start(submit)
 
 
 def _submit(options: argparse.Namespace) -> int:

@@ -1,0 +1,158 @@
+"""Every recipe of the book, in its small form, through the whole pipeline on real images: `make sweep`.
+
+Not part of `make test`, which trains one recipe per family and mechanism.
+"""
+
+import json
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+import recipes
+from pipeline import checkpoint, runs
+from pipeline.data.loader import TrainLoader
+from pipeline.data.manifest import Manifest
+from pipeline.data.sampling import Shard
+from pipeline.journal import read
+from pipeline.models import build, outputs_of
+from pipeline.optim import make_optimizer
+from pipeline.plan import make_plan
+from pipeline.planning import data_facts
+from pipeline.report import Report
+from pipeline.tiny import tiny
+from pipeline.train import seed_generator, train
+from pipeline.transfer import load_start
+from recipes.schema import RMSProp
+
+BOOK = recipes.all_recipes()
+BATCH = 16
+FIT_STEPS = 60
+
+
+@pytest.fixture(scope="session")
+def sweep_data(demo_data, tmp_path_factory):
+    """96 training and 10 validation digits."""
+    from data_prep.folder import prepare_folder
+
+    folder = tmp_path_factory.mktemp("sweep") / "digits"
+    for split, count in (("train", 10), ("val", 1)):
+        for source in sorted((demo_data / split).iterdir()):
+            target = folder / split / source.name
+            target.mkdir(parents=True)
+            for file in sorted(source.iterdir())[:count]:
+                os.link(file, target / file.name)
+    prepare_folder(folder, name="demo-small")
+    return folder
+
+
+def small(recipe, batch):
+    """The small form with a batch for two cores, and nothing that is longer than a step or two."""
+    recipe = tiny(recipe, 10)
+    norm = recipe.model.batch_norm
+    if norm:
+        images = norm.images and math.gcd(norm.images, batch)
+        norm = replace(norm, images=images, reestimated_over=norm.reestimated_over and 2 * batch)
+    return replace(
+        recipe,
+        data=replace(recipe.data, batch_size=batch),
+        model=replace(recipe.model, batch_norm=norm),
+    )
+
+
+def short_plan(recipe, data, **machine):
+    """A plan of one step a stage, three at least, each stage at its own rate."""
+    plan = make_plan(recipe, data_facts(data), id=recipe.name, seed=1, threads=1, device="cpu", **machine)
+    count = len(plan.stages)
+    each = 1 if count > 2 else 3
+    stages = [replace(s, first_step=i * each, end_step=(i + 1) * each) for i, s in enumerate(plan.stages)]
+    return replace(plan, total_steps=count * each, stages=tuple(stages), log_every=1)
+
+
+@pytest.mark.parametrize("name", BOOK)
+def test_a_recipe_goes_through_the_whole_pipeline_and_moves_every_tensor(name, sweep_data, tmp_path):
+    recipe = small(BOOK[name], min(BATCH, BOOK[name].data.batch_size))
+    init = None
+    if recipe.starts_from:
+        init = str(parent_weights(recipe, tmp_path / "parent"))
+    plan = short_plan(recipe, sweep_data, init_weights=init)
+    folder = tmp_path / "run"
+    runs.write_plan(folder, plan)
+    assert train(plan, folder, Report(plan, folder), lambda: False)
+
+    losses = [r["train/loss"] for r in read(folder)[0] if "train/loss" in r]
+    assert len(losses) == plan.total_steps
+    assert all(math.isfinite(loss) for loss in losses)
+    result = json.loads((folder / runs.RESULT).read_text())
+    assert len(result["results"]) >= 1
+    assert all(r["images"] == 10 for r in result["results"])
+
+    first = first_weights(recipe, plan, init)
+    last = checkpoint.load(folder / runs.WEIGHTS).tensors
+    still = [n for n, p in first.named_parameters() if p.requires_grad and torch.equal(p, last[n])]
+    assert still == []
+
+
+def first_weights(recipe, plan, init):
+    torch.manual_seed(plan.seed)
+    network = build(recipe.model, recipe.regularization)
+    if init:
+        load_start(network, recipe.starts_from, Path(init))
+    return network
+
+
+def parent_weights(recipe, folder):
+    """Weights of the recipe that this one begins with, as a finished run leaves them."""
+    parent = tiny(BOOK[recipe.starts_from.recipe.removesuffix("+tiny")], 10)
+    torch.manual_seed(7)
+    network = build(parent.model, parent.regularization)
+    folder.mkdir()
+    checkpoint.write_tensors(folder / runs.WEIGHTS, dict(network.state_dict()), {})
+    return folder
+
+
+@pytest.mark.parametrize("name", BOOK)
+def test_a_recipe_fits_one_batch_with_regularization_off(name, sweep_data):
+    recipe = small(BOOK[name], 8)
+    plain = without_regularization(recipe.regularization)
+    plan = short_plan(recipe, sweep_data)
+    loader = TrainLoader(
+        Manifest.load(sweep_data).split("train"),
+        recipe.data,
+        plan.stages,
+        seed=1,
+        batch_size=plan.batch_size,
+        shard=Shard(0, 1, plan.batch_size),
+    )
+    batch = next(loader.batches(0, 1))
+    images, labels = batch.images.clone(), batch.labels.clone()
+    seed_generator(torch.device("cpu"), 1)
+    network = build(recipe.model, plain).train()
+    optimizer = make_optimizer(network, gentle(recipe.optimizer), plain)
+    for _ in range(FIT_STEPS):
+        loss = torch.stack(
+            [functional.cross_entropy(scores, labels) for scores in outputs_of(network(images))]
+        )
+        if loss[0].item() < 0.1:
+            return
+        optimizer.zero_grad()
+        loss.sum().backward()
+        optimizer.step()
+    pytest.fail(f"the loss of one batch is still {loss[0].item():.3f} after {FIT_STEPS} steps")
+
+
+def without_regularization(own):
+    """Nothing decays, nothing is smoothed or dropped; what the network has no argument for stays None."""
+    off = {name: 0.0 for name in ("dropout", "drop_path") if getattr(own, name) is not None}
+    return replace(own, weight_decay=0.0, label_smoothing=0.0, **off)
+
+
+def gentle(optimizer):
+    """The recipe's optimizer at a rate that eight images bear."""
+    if isinstance(optimizer, RMSProp):
+        return replace(optimizer, lr=0.02 if optimizer.eps > 0.1 else 0.002)
+    return replace(optimizer, lr=0.01)
