@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.columns import at_point, table
 from pipeline.errors import UsageError, nearest
-from recipes.headlines import Headline
 from recipes.schema import Evaluation, Recipe, Target
+
+if TYPE_CHECKING:
+    from recipes.headlines import Headline
 
 WIDTH = 120  # columns of a terminal that no line is longer than
 
@@ -144,6 +145,8 @@ def headlines_text(headlines: Sequence[Headline]) -> str:
 
 
 def _headline(headline: Headline) -> str:
+    import textwrap  # the list itself, which must be quick, does without
+
     facts = [
         ("it is", f"{_decimals(headline.published)}, {headline.network}"),
         ("protocol", headline.protocol),
