@@ -1132,6 +1132,7 @@ EFFICIENTNETV2_S_TORCHVISION = Recipe(
         gmacs=8.37,  # measured
         gmacs_size=384,  # torchvision README.md
         batch_norm=_TORCHVISION_NORM,
+        least_size=33,  # torchvision efficientnet.py: min_size
     ),
     data=Data(
         batch_size=1024,  # torchvision README.md: 32 GPUs of 32 images
@@ -1172,6 +1173,7 @@ EFFICIENTNETV2_M_TORCHVISION = Recipe(
         gmacs=24.6,  # measured
         gmacs_size=480,  # torchvision README.md
         batch_norm=_TORCHVISION_NORM,
+        least_size=33,  # torchvision efficientnet.py: min_size
     ),
     data=Data(
         batch_size=1024,  # torchvision README.md: 32 GPUs of 32 images
