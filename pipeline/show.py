@@ -1,18 +1,23 @@
-"""`top1 list` and `top1 show`: recipes and plans for people and programs. Light: standard library only."""
+"""What a run of a recipe would do: stages, rates, batch, cost. Light; `recipe_page` makes it a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from pipeline.book_list import summary
+from pipeline.columns import table as table  # for those who print beside this page
 from pipeline.plan import DataFacts, Plan
+from pipeline.progressive import Stage
 from pipeline.schedule import lr_at
 from pipeline.tiny import TRAIN_IMAGES
-from recipes.schema import SGD, Optimizer, Recipe, RMSProp, Target
-from recipes.serialize import field_paths, to_dict
+from recipes.schema import SGD, Model, Optimizer, Recipe, RMSProp
+from recipes.serialize import to_dict
 
 # What `show` supposes of the data until it is told where they are; counts of the official sets.
 IMAGENET = DataFacts("ImageNet", "imagenet", 1000, 1_281_167, 50_000, "")
+# Of the fall 2011 release; Google's split of it (google/automl:efficientnetv2/datasets.py).
+IMAGENET_21K = DataFacts("ImageNet-21k", "imagenet21k", 21_841, 12_720_275, 100_357, "")
 DEMO = DataFacts("the demo data", "demo-digits", 10, TRAIN_IMAGES, 360, "")
 MNIST = DataFacts("MNIST", "mnist", 10, 60_000, 10_000, "")
 
@@ -20,75 +25,20 @@ MNIST = DataFacts("MNIST", "mnist", 10, 60_000, 10_000, "")
 # Published EfficientNetV2-S and SE-ResNeXt-101 trainings on A100 come to 13,000 to 17,000.
 ASSUMED_GMACS_PER_SECOND = 10_000
 
+# The same from published speeds, of the fastest and the slowest network found: depthwise convolutions stay
+# far below what their multiply-adds suggest. A100: NVIDIA's 8-GPU trainings (NVIDIA/DeepLearningExamples);
+# RTX 3090: timm's training benchmark (huggingface/pytorch-image-models:results).
+PUBLISHED_GMACS_PER_SECOND = {
+    "A100": {"SE-ResNeXt-101": 17_300, "EfficientNet-B0": 2_400},
+    "RTX 3090": {"DLA-102": 14_800, "EfficientNet-B0": 2_100},
+}
+
 
 def supposed_data(recipe: Recipe) -> DataFacts:
     """Return the official set a recipe is for; for its small form, the demo data."""
     if recipe.name.endswith("+tiny"):
         return DEMO
-    return MNIST if recipe.data.dataset == "mnist" else IMAGENET
-
-
-def summary(recipe: Recipe) -> dict[str, Any]:
-    """Return one entry of `list --json`."""
-    return {
-        "name": recipe.name,
-        "family": recipe.family,
-        "year": recipe.year,
-        "params_millions": recipe.model.parameters / 1e6,
-        "gmacs": recipe.model.gmacs,
-        "batch_size": recipe.data.batch_size,
-        "epochs": recipe.schedule.epochs,
-        "targets": [_target(target) for target in recipe.targets],
-        "departures": list(recipe.departures),
-    }
-
-
-def _target(target: Target) -> dict[str, Any]:
-    return {
-        "top1": target.top1,
-        "top5": target.top5,
-        "protocol": target.evaluation.protocol,
-        "image_size": target.evaluation.crop,
-        "source": target.source.title,
-        "where": target.where,
-        "extra_data": target.extra_data,
-    }
-
-
-def list_text(found: Iterable[Recipe]) -> str:
-    """Return the table of recipes, one a line."""
-    head = ("recipe", "year", "params", "GMACs", "batch", "epochs", "target", "protocol")
-    lines = [head, *(_list_row(recipe) for recipe in found)]
-    return table(lines, right=(1, 2, 3, 4, 5, 6))
-
-
-def _list_row(recipe: Recipe) -> tuple[str, ...]:
-    target = recipe.targets[0] if recipe.targets else None
-    return (
-        recipe.name,
-        str(recipe.year),
-        _count(recipe.model.parameters),
-        f"{recipe.model.gmacs:.3g}",
-        str(recipe.data.batch_size),
-        f"{recipe.schedule.epochs:g}",
-        f"{target.value:g}" + ("" if target.metric == "top1" else " top-5") if target else "-",
-        target.evaluation.protocol if target else "-",
-    )
-
-
-def _count(parameters: int) -> str:
-    return f"{parameters / 1e6:.2f}M" if parameters >= 1e6 else f"{parameters / 1e3:.1f}k"
-
-
-def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Return rows of text in lined-up columns; those numbered in `right` are flush right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))
-        ).rstrip()
-        for r in rows
-    )
+    return {"mnist": MNIST, "imagenet21k": IMAGENET_21K}.get(recipe.data.dataset, IMAGENET)
 
 
 def plan_summary(plan: Plan, at: Sequence[float] = ()) -> dict[str, Any]:
@@ -103,6 +53,7 @@ def plan_summary(plan: Plan, at: Sequence[float] = ()) -> dict[str, Any]:
         "total_steps": plan.total_steps,
         "stages": [{key: getattr(stage, key) for key in stage_keys} for stage in plan.stages],
         "lr": [{"epoch": e, "lr": _lr(plan.recipe, e)} for e in at or boundaries(plan.recipe)],
+        "training_gmacs": training_gmacs(plan.recipe.model, plan.stages, plan.batch_size),
         "gpu_hours": gpu_hours(plan),
         "checkpoint_gigabytes": checkpoint_gigabytes(plan.recipe),
         "remarks": [*plan.remarks, "GPU-hours are an estimate from multiply-adds, not a measurement"],
@@ -130,13 +81,16 @@ def _lr(recipe: Recipe, epoch: float) -> float:
 
 
 def gpu_hours(plan: Plan) -> float:
-    """Return an estimate: three forward passes' multiply-adds for every image, each stage at its size."""
-    model = plan.recipe.model
-    gmacs = 0.0
-    for stage in plan.stages:
-        images = (stage.end_step - stage.first_step) * plan.batch_size
-        gmacs += 3 * model.gmacs * (stage.image_size / model.gmacs_size) ** 2 * images
+    """Return an estimate from the multiply-adds; no measurement."""
+    gmacs = training_gmacs(plan.recipe.model, plan.stages, plan.batch_size)
     return gmacs / ASSUMED_GMACS_PER_SECOND / 3600
+
+
+def training_gmacs(model: Model, stages: Sequence[Stage], batch_size: int) -> float:
+    """Return 1e9 multiply-adds: three forward passes' for every image, each stage at its size."""
+    images = [(stage.end_step - stage.first_step) * batch_size for stage in stages]
+    scales = [(stage.image_size / model.gmacs_size) ** 2 for stage in stages]
+    return 3 * model.gmacs * sum(n * scale for n, scale in zip(images, scales, strict=True))
 
 
 def checkpoint_gigabytes(recipe: Recipe) -> float:
@@ -154,59 +108,10 @@ def _state_tensors(optimizer: Optimizer) -> int:
     return 2
 
 
-def show_json(plan: Plan, at: Sequence[float]) -> dict[str, Any]:
+def show_json(plan: Plan, at: Sequence[float], citations: dict[str, str]) -> dict[str, Any]:
+    """Return the object of `show --json`; citations: of the recipe's fields (`recipes.citations`)."""
     recipe = plan.recipe
     return {
-        "recipe": {**summary(recipe), "fields": to_dict(recipe)},
+        "recipe": {**summary(recipe), "fields": to_dict(recipe), "citations": citations},
         "plan": plan_summary(plan, at),
     }
-
-
-def show_text(plan: Plan, at: Sequence[float]) -> str:
-    """Return the whole plan as one page, to be held against the paper."""
-    recipe, facts = plan.recipe, plan_summary(plan, at)
-    parts = [
-        f"{recipe.name}  ({recipe.family}, {recipe.year})",
-        "\n".join(f"  {source.key}: {source.title}. {source.where}" for source in recipe.sources),
-        "targets\n" + "\n".join(f"  {_target_text(target)}" for target in recipe.targets),
-        "recipe\n" + table([(f"  {path}", str(value)) for path, value in _science(recipe)]),
-        "stages\n" + table(_stage_rows(facts["stages"]), right=range(6)),
-        "rate\n"
-        + table([(f"  epoch {row['epoch']:g}", f"{row['lr']:.6g}") for row in facts["lr"]], right=(1,)),
-        f"machine\n  batch {plan.batch_size} = micro-batch {plan.micro_batch} x accumulation "
-        f"{plan.accumulation} x {plan.gpus} GPU{'s' if plan.gpus > 1 else ''}\n"
-        f"  {plan.steps_per_epoch} steps an epoch, {plan.total_steps} in all\n"
-        f"  about {facts['gpu_hours']:.3g} GPU-hours, {facts['checkpoint_gigabytes']:.2g} GB of checkpoints",
-    ]
-    for title, lines in (("departures", recipe.departures), ("remarks", facts["remarks"])):
-        if lines:
-            parts.append(f"{title}\n" + "\n".join(f"  - {line}" for line in lines))
-    return "\n\n".join(parts)
-
-
-def _science(recipe: Recipe) -> list[tuple[str, Any]]:
-    hidden = ("name", "family", "year", "sources.", "targets.", "departures", "modified", "model.narrow")
-    paths = field_paths(recipe)
-    return [(path, value) for path, value in paths.items() if not path.startswith(hidden)]
-
-
-def _target_text(target: Target) -> str:
-    numbers = [
-        f"top-1 {target.top1:g}" if target.top1 else "",
-        f"top-5 {target.top5:g}" if target.top5 else "",
-    ]
-    return (
-        f"{'  '.join(filter(None, numbers))}  {target.evaluation.protocol}  {target.images} images  "
-        f"{target.source.key} {target.where}"
-    )
-
-
-def _stage_rows(stages: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    names = ("first_epoch", "last_epoch", "image_size", "randaugment", "mixup", "cutmix", "dropout")
-    rows: list[tuple[str, ...]] = [
-        ("  from epoch", "to", "pixels", "RandAugment", "Mixup", "CutMix", "dropout")
-    ]
-    for stage in stages:
-        values = [stage[name] for name in names]
-        rows.append(tuple("-" if value is None else f"{value:.4g}" for value in values))
-    return rows

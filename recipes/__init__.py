@@ -6,13 +6,14 @@ import importlib
 import importlib.util
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from recipes.schema import Recipe
 
 # In the order of the lineage, which is the order of `top1 list`.
 _FAMILIES = (
     "lenet", "alexnet", "vgg", "googlenet", "inception", "resnet", "densenet", "resnext", "res2net", "senet",
-    "dpn", "dla", "mobilenet", "shufflenet", "efficientnet_v2",
+    "dpn", "dla", "mobilenet", "shufflenet", "efficientnet", "efficientnet_v2",
 )  # fmt: skip
 
 
@@ -27,8 +28,13 @@ class UnknownRecipeError(LookupError):
 @cache
 def all_recipes() -> dict[str, Recipe]:
     """Return every recipe of the book by its name, in the order of the lineage."""
-    found = [r for family in _FAMILIES for r in _recipes_of(importlib.import_module(f"recipes.{family}"))]
+    found = [recipe for module in families() for recipe in _recipes_of(module)]
     return {recipe.name: recipe for recipe in found}
+
+
+def families() -> list[ModuleType]:
+    """Return the modules of the book, in the order of the lineage."""
+    return [importlib.import_module(f"recipes.{name}") for name in _FAMILIES]
 
 
 def get(name: str) -> Recipe:
@@ -61,5 +67,5 @@ def load_file(path: Path, variable: str) -> Recipe:
     return recipe
 
 
-def _recipes_of(module: object) -> list[Recipe]:
+def _recipes_of(module: ModuleType) -> list[Recipe]:
     return [value for value in vars(module).values() if isinstance(value, Recipe)]

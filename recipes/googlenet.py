@@ -68,11 +68,11 @@ _DATA = Data(
         ),
         # §6 names the photometric distortions of Howard 2013 without their strengths.
         ColorJitter(
-            brightness=0.4,  # not in szegedy2014; fb.resnet.torch imagenet.lua
-            contrast=0.4,  # not in szegedy2014; fb.resnet.torch imagenet.lua
-            saturation=0.4,  # not in szegedy2014; fb.resnet.torch imagenet.lua
+            brightness=0.4,  # not in szegedy2014; fb_torch datasets/imagenet.lua
+            contrast=0.4,  # not in szegedy2014; fb_torch datasets/imagenet.lua
+            saturation=0.4,  # not in szegedy2014; fb_torch datasets/imagenet.lua
         ),
-        Lighting(std=0.1),  # not in szegedy2014; fb.resnet.torch imagenet.lua
+        Lighting(std=0.1),  # not in szegedy2014; fb_torch datasets/imagenet.lua
         HorizontalFlip(),
     ),
     normalize=Normalize(

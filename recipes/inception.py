@@ -66,11 +66,11 @@ _DATA_DISTORTED = Data(
     augment=(
         _WINDOW_224,
         ColorJitter(
-            brightness=0.4,  # not in ioffe2015; fb.resnet.torch imagenet.lua
-            contrast=0.4,  # not in ioffe2015; fb.resnet.torch imagenet.lua
-            saturation=0.4,  # not in ioffe2015; fb.resnet.torch imagenet.lua
+            brightness=0.4,  # not in ioffe2015; fb_torch datasets/imagenet.lua
+            contrast=0.4,  # not in ioffe2015; fb_torch datasets/imagenet.lua
+            saturation=0.4,  # not in ioffe2015; fb_torch datasets/imagenet.lua
         ),
-        Lighting(std=0.1),  # not in ioffe2015; fb.resnet.torch imagenet.lua
+        Lighting(std=0.1),  # not in ioffe2015; fb_torch datasets/imagenet.lua
         HorizontalFlip(),
     ),
     normalize=_UNIT_RANGE,

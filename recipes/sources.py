@@ -2,6 +2,7 @@
 
 from recipes.schema import Source
 
+# LeNet, AlexNet, VGG
 LECUN_1998 = Source(
     "lecun1998", "Gradient-Based Learning Applied to Document Recognition", "Proc. IEEE 86(11), 1998"
 )
@@ -9,6 +10,16 @@ KRIZHEVSKY_2012 = Source(
     "krizhevsky2012",
     "ImageNet Classification with Deep Convolutional Neural Networks",
     "NeurIPS 2012",
+)
+CUDA_CONVNET2 = Source(
+    "cuda-convnet2",
+    "the authors' later configuration and framework",
+    "akrizhevsky/cuda-convnet2:layers/layer-params-imagenet-1gpu.cfg",
+)
+TENSORPACK = Source(
+    "tensorpack",
+    "tensorpack's AlexNet training",
+    "tensorpack/tensorpack:examples/ImageNetModels/alexnet.py",
 )
 KRIZHEVSKY_2014 = Source(
     "krizhevsky2014", "One Weird Trick for Parallelizing Convolutional Neural Networks", "arXiv:1404.5997"
@@ -19,6 +30,8 @@ SIMONYAN_2014 = Source(
     "Very Deep Convolutional Networks for Large-Scale Image Recognition",
     "ICLR 2015, arXiv:1409.1556",
 )
+
+# Inception
 SZEGEDY_2014 = Source("szegedy2014", "Going Deeper with Convolutions", "CVPR 2015, arXiv:1409.4842")
 IOFFE_2015 = Source(
     "ioffe2015",
@@ -38,73 +51,9 @@ SZEGEDY_2016 = Source(
 GOOGLE_INCEPTION = Source(
     "google_inception", "the authors' training of Inception-v3", "tensorflow/models:research/inception"
 )
-SLIM = Source("slim", "the authors' later networks and training", "tensorflow/models:research/slim")
-FB_TORCH = Source(
-    "fb.resnet.torch",
-    "a training of ResNet whose colour distortions others took over",
-    "facebookarchive/fb.resnet.torch",
-)
-TENSORPACK = Source(
-    "tensorpack",
-    "tensorpack's AlexNet training",
-    "tensorpack/tensorpack:examples/ImageNetModels/alexnet.py",
-)
-CUDA_CONVNET2 = Source(
-    "cuda-convnet2",
-    "the authors' later configuration and framework",
-    "akrizhevsky/cuda-convnet2:layers/layer-params-imagenet-1gpu.cfg",
-)
-# SENet
-HU_2018 = Source(
-    "hu2018", "Squeeze-and-Excitation Networks", "CVPR 2018; TPAMI 2020, arXiv:1709.01507, the version cited"
-)
-SENET = Source("senet", "the authors' README of SENet", "hujie-frank/SENet:README.md")
-# DPN
-CHEN_2017 = Source("chen2017", "Dual Path Networks", "NIPS 2017, arXiv:1707.01629")
-DPNS = Source("dpns", "the authors' README and code of DPN", "cypw/DPNs")
-# DLA
-YU_2018 = Source("yu2018", "Deep Layer Aggregation", "CVPR 2018, arXiv:1707.06484")
-DLA = Source("dla", "the authors' code of DLA", "ucbdrive/dla")
-TIMM_DLA = Source(
-    "timm_dla",
-    "the authors' DLA checkpoints measured again",
-    "huggingface/pytorch-image-models:hfdocs/source/models/dla.mdx",
-)
-# MobileNet
-HOWARD_2017 = Source(
-    "howard2017",
-    "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
-    "arXiv:1704.04861",
-)
-SANDLER_2018 = Source(
-    "sandler2018",
-    "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
-    "CVPR 2018, arXiv:1801.04381",
-)
-HOWARD_2019 = Source("howard2019", "Searching for MobileNetV3", "ICCV 2019, arXiv:1905.02244")
-SLIM = Source("slim", "the authors' code and README of MobileNet", "tensorflow/models:research/slim")
-# ShuffleNet
-ZHANG_2018 = Source(
-    "zhang2018",
-    "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
-    "CVPR 2018, arXiv:1707.01083",
-)
-MA_2018 = Source(
-    "ma2018",
-    "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
-    "ECCV 2018, arXiv:1807.11164",
-)
-MEGVII = Source(
-    "megvii", "the authors' code and README of ShuffleNet v1 and v2", "megvii-model/ShuffleNet-Series"
-)
-TAN_2021 = Source(
-    "tan2021", "EfficientNetV2: Smaller Models and Faster Training", "ICML 2021, arXiv:2104.00298"
-)
-AUTOML = Source("automl", "the authors' code and README of EfficientNetV2", "google/automl:efficientnetv2")
-TPU = Source("tpu", "the authors' code of EfficientNet", "tensorflow/tpu:models/official/efficientnet")
-# Counts we made ourselves on the meta device with the libraries named in the README.
-MEASURED = Source("measured", "counted on the network as built here", "tests/test_models.py")
-TORCHVISION = Source("torchvision", "torchvision's reference transforms", "pytorch/vision:references")
+SLIM = Source("slim", "Google's later networks and trainings", "tensorflow/models:research/slim")
+
+# ResNet
 HE_2015 = Source("he2015", "Deep Residual Learning for Image Recognition", "CVPR 2016, arXiv:1512.03385")
 HE_2015B = Source(
     "he2015b",
@@ -121,6 +70,8 @@ PYCLS = Source(
 GOYAL_2017 = Source(
     "goyal2017", "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", "arXiv:1706.02677"
 )
+
+# DenseNet, ResNeXt, Res2Net
 HUANG_2016 = Source("huang2016", "Densely Connected Convolutional Networks", "CVPR 2017, arXiv:1608.06993")
 DENSENET_CODE = Source("densenet_code", "the authors' code and README of DenseNet", "liuzhuang13/DenseNet")
 PLEISS_2017 = Source("pleiss2017", "Memory-Efficient Implementation of DenseNets", "arXiv:1707.06990")
@@ -141,8 +92,66 @@ YUN_2019 = Source(
     "yun2019",
     "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
     "ICCV 2019, arXiv:1905.04899",
+)
+
+# SENet, DPN, DLA
+HU_2018 = Source(
+    "hu2018", "Squeeze-and-Excitation Networks", "CVPR 2018; TPAMI 2020, arXiv:1709.01507, the version cited"
+)
+SENET = Source("senet", "the authors' README of SENet", "hujie-frank/SENet:README.md")
+CHEN_2017 = Source("chen2017", "Dual Path Networks", "NIPS 2017, arXiv:1707.01629")
+DPNS = Source("dpns", "the authors' README and code of DPN", "cypw/DPNs")
+YU_2018 = Source("yu2018", "Deep Layer Aggregation", "CVPR 2018, arXiv:1707.06484")
+DLA = Source("dla", "the authors' code of DLA", "ucbdrive/dla")
+TIMM_DLA = Source(
+    "timm_dla",
+    "the authors' DLA checkpoints measured again",
+    "huggingface/pytorch-image-models:hfdocs/source/models/dla.mdx",
+)
+
+# MobileNet, ShuffleNet
+HOWARD_2017 = Source(
+    "howard2017",
+    "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+    "arXiv:1704.04861",
+)
+SANDLER_2018 = Source(
+    "sandler2018",
+    "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+    "CVPR 2018, arXiv:1801.04381",
+)
+HOWARD_2019 = Source("howard2019", "Searching for MobileNetV3", "ICCV 2019, arXiv:1905.02244")
+ZHANG_2018 = Source(
+    "zhang2018",
+    "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices",
+    "CVPR 2018, arXiv:1707.01083",
+)
+MA_2018 = Source(
+    "ma2018",
+    "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
+    "ECCV 2018, arXiv:1807.11164",
+)
+MEGVII = Source(
+    "megvii", "the authors' code and README of ShuffleNet v1 and v2", "megvii-model/ShuffleNet-Series"
+)
+
+# EfficientNet
+TAN_2019 = Source(
+    "tan2019",
+    "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
+    "ICML 2019, arXiv:1905.11946",
+)
+TPU = Source("tpu", "the authors' code of EfficientNet", "tensorflow/tpu:models/official/efficientnet")
+TAN_2021 = Source(
+    "tan2021", "EfficientNetV2: Smaller Models and Faster Training", "ICML 2021, arXiv:2104.00298"
+)
+AUTOML = Source("automl", "the authors' code and README of EfficientNetV2", "google/automl:efficientnetv2")
+
+# Everywhere
 TORCHVISION = Source(
     "torchvision",
     "torchvision's reference trainings, and what its weights say of themselves",
     "pytorch/vision:references/classification, torchvision.models",
 )
+# Counts we made ourselves on the meta device with the libraries named in the README.
+MEASURED = Source("measured", "counted on the network as built here", "tests/test_models.py")

@@ -18,7 +18,8 @@ LIGHT = {
     "pipeline.cli", "pipeline.errors", "pipeline.plan", "pipeline.planning", "pipeline.schedule",
     "pipeline.progressive", "pipeline.tiny", "pipeline.choose", "pipeline.show", "pipeline.leaderboard",
     "pipeline.journal", "pipeline.runs", "pipeline.report", "pipeline.result", "pipeline.verdict",
-    "pipeline.tables", "pipeline.data.header", "pipeline.locks",
+    "pipeline.tables", "pipeline.book_list", "pipeline.recipe_page", "pipeline.columns",
+    "pipeline.data.header", "pipeline.locks",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package

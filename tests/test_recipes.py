@@ -17,7 +17,7 @@ FOLDER = Path(recipes.__file__).parent
 FAMILIES = sorted(
     path
     for path in FOLDER.glob("*.py")
-    if path.stem not in {"__init__", "schema", "sources", "serialize", "checks"}
+    if path.stem not in {"__init__", "schema", "sources", "serialize", "checks", "citations", "headlines"}
 )
 KEYS = {source.key for source in vars(sources).values() if isinstance(source, Source)}
 

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.options import add_command, add_machine, add_science, print_json, recipe_of
+from pipeline.errors import UsageError
 
 
 def add(commands: Any) -> None:
-    add_command(commands, "list", _list, "every recipe: network, batch, epochs, published target")
+    listing = add_command(commands, "list", _list, "every recipe: network, batch, epochs, published target")
+    listing.add_argument("--family", metavar="NAME", help="only this family, e.g. --family resnet")
+    listing.add_argument(
+        "--headlines", action="store_true", help="the best-known number of each family, and what it really is"
+    )
 
     show = add_command(commands, "show", _show, "everything a run would do, before anything runs")
     show.add_argument("recipe", metavar="RECIPE", help="a name from `top1 list`, or path/to/file.py:NAME")
@@ -23,24 +28,39 @@ def add(commands: Any) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     import recipes
-    from pipeline import show
+    from pipeline import book_list
 
-    found = list(recipes.all_recipes().values())
+    if options.headlines:
+        from recipes.headlines import HEADLINES
+
+        if options.family:
+            raise UsageError(
+                "--headlines has one number a family and takes no --family; leave one of them out."
+            )
+        if options.json:
+            return print_json(book_list.headlines_json(HEADLINES))
+        print(book_list.headlines_text(HEADLINES))
+        return 0
+    found = book_list.of_family(list(recipes.all_recipes().values()), options.family)
     if options.json:
-        return print_json({"recipes": [show.summary(recipe) for recipe in found]})
-    print(show.list_text(found))
+        return print_json({"recipes": [book_list.summary(recipe) for recipe in found]})
+    print(book_list.list_text(found))
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
     from pipeline import show
     from pipeline.planning import data_facts, plan_for
+    from pipeline.recipe_page import page
+    from recipes.citations import citations
 
     facts = data_facts(options.data) if options.data else None
     recipe = recipe_of(options, facts.classes if facts else 10)
     plan = plan_for(recipe, facts or show.supposed_data(recipe), options)
     at = tuple(options.at or ())
+    file = options.recipe.rpartition(":")[0]
+    cited = citations(recipe, Path(file) if file.endswith(".py") else None)
     if options.json:
-        return print_json(show.show_json(plan, at))
-    print(show.show_text(plan, at))
+        return print_json(show.show_json(plan, at, cited))
+    print(page(plan, at, cited))
     return 0
