@@ -1,6 +1,6 @@
 """Networks that no library publishes as their paper describes them, by the name recipes use."""
 
-from pipeline.networks.alexnet import AlexNet, AlexNet2012
+from pipeline.networks.alexnet import AlexNet
 from pipeline.networks.bn_inception import BNInception
 from pipeline.networks.densenet import densenet
 from pipeline.networks.efficientnet import efficientnet, efficientnet_v2_base
@@ -26,7 +26,6 @@ NETWORKS = {
     "mobilenet_v1": MobileNetV1,
     "shufflenet_v1": ShuffleNetV1,
     "shufflenet_v2": ShuffleNetV2,
-    "alexnet2012": AlexNet2012,
     "efficientnet": efficientnet,
     "efficientnet_v2_base": efficientnet_v2_base,
 }
