@@ -3,28 +3,77 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, print_json
+from pipeline.commands.options import Command, add_command, positive, print_json
+from pipeline.errors import UsageError
+
+_SHOWN = 20  # lines of a list before "and N more"
 
 
 def add(commands: Any) -> None:
     prep = commands.add_parser("prep", help="prepare data", description="Prepare data for training, once.")
     kinds = prep.add_subparsers(metavar="KIND", required=True)
-    demo = add_command(kinds, "demo", _prep_demo, "1,797 real handwritten digits as JPEG files, no download")
+    demo = _add(kinds, "demo", _prep_demo, "1,797 real handwritten digits as JPEG files, no download")
     demo.add_argument("folder", type=Path, metavar="DIR", help="where to write them")
-    folder = add_command(
-        kinds, "folder", _prep_folder, "index a train/<class>/* and val/<class>/* tree in place"
-    )
+    folder = _add(kinds, "folder", _prep_folder, "index a train/<class>/* and val/<class>/* tree in place")
     folder.add_argument("folder", type=Path, metavar="DIR", help="the tree")
     folder.add_argument("--name", help="what to call the set (default: the folder's name)")
+    _add_processes(folder)
+    _add_imagenet(kinds)
 
-    pack = add_command(
-        kinds, "pack", _prep_pack, "the same data as WebDataset tars of 1 GB, for slow small files"
-    )
+    pack = _add(kinds, "pack", _prep_pack, "the same data as WebDataset tars of 1 GB, for slow small files")
     pack.add_argument("source", type=Path, metavar="DIR", help="prepared data")
     pack.add_argument("folder", type=Path, metavar="OUT", help="where the tars and their manifest go")
+
+
+def _add_imagenet(kinds: Any) -> None:
+    imagenet = _add(
+        kinds, "imagenet", _prep_imagenet, "ILSVRC2012 from its three archives, or from an extracted tree"
+    )
+    imagenet.add_argument("--train", type=Path, metavar="TAR", help="ILSVRC2012_img_train.tar")
+    imagenet.add_argument("--val", type=Path, metavar="TAR", help="ILSVRC2012_img_val.tar")
+    imagenet.add_argument("--devkit", type=Path, metavar="TAR", help="ILSVRC2012_devkit_t12.tar.gz")
+    imagenet.add_argument(
+        "--from-folders", type=Path, metavar="TREE", help="instead: train/ and val/, or Kaggle's CLS-LOC tree"
+    )
+    imagenet.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the set goes (--from-folders: hard links; default in place)",
+    )
+    imagenet.add_argument(
+        "--unofficial",
+        action="store_true",
+        help="accept other archives; results are shown as unverified data",
+    )
+    imagenet.add_argument(
+        "--as-published", action="store_true", help="list odd training images, but do not mend them"
+    )
+    _add_processes(imagenet)
+
+
+def _add(kinds: Any, name: str, command: Command, what: str) -> argparse.ArgumentParser:
+    return add_command(kinds, name, _interruptible(command), what)
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--processes", type=positive, help="at work at a time (default: the CPUs allotted)")
+
+
+def _interruptible(command: Command) -> Command:
+    def run(options: argparse.Namespace) -> int:
+        try:
+            return command(options)
+        except KeyboardInterrupt:
+            print("top1: interrupted; the same command goes on where it stopped", file=sys.stderr)
+            return 130
+
+    return run
 
 
 def _prep_demo(options: argparse.Namespace) -> int:
@@ -35,8 +84,46 @@ def _prep_demo(options: argparse.Namespace) -> int:
 
 def _prep_folder(options: argparse.Namespace) -> int:
     from data_prep.folder import prepare_folder
+    from data_prep.progress import on_this_terminal
 
-    return _print_header(prepare_folder(options.folder, name=options.name), options)
+    header = prepare_folder(
+        options.folder, name=options.name, processes=options.processes, progress=on_this_terminal()
+    )
+    return _print_header(header, options)
+
+
+def _prep_imagenet(options: argparse.Namespace) -> int:
+    archives = {"--train": options.train, "--val": options.val, "--devkit": options.devkit}
+    missing = [name for name, path in archives.items() if path is None]
+    from data_prep.progress import on_this_terminal
+
+    shared = {"command": _typed(options), "processes": options.processes, "progress": on_this_terminal()}
+    if options.from_folders:
+        if options.train or options.val:
+            raise UsageError("--from-folders takes an extracted tree, not --train and --val; leave one out.")
+        from data_prep.imagenet_folders import prepare_from_folders
+
+        header = prepare_from_folders(
+            options.from_folders,
+            devkit=options.devkit,
+            out=options.out,
+            unofficial=options.unofficial,
+            **shared,
+        )
+        options.folder = options.out or options.from_folders
+        return _print_header(header, options)
+    if missing or options.out is None:
+        lacking = ", ".join([*missing, *(["--out"] if options.out is None else [])])
+        raise UsageError(
+            f"{lacking} is missing; give --train TAR --val TAR --devkit TAR --out DIR, or --from-folders "
+            "TREE."
+        )
+    from data_prep.imagenet import Archives, prepare_imagenet
+
+    given = Archives(options.train, options.val, options.devkit, official=not options.unofficial)
+    header = prepare_imagenet(options.out, given, mend=not options.as_published, **shared)
+    options.folder = options.out
+    return _print_header(header, options)
 
 
 def _prep_pack(options: argparse.Namespace) -> int:
@@ -45,11 +132,43 @@ def _prep_pack(options: argparse.Namespace) -> int:
     return _print_header(pack_folder(options.source, options.folder), options)
 
 
+def _typed(options: argparse.Namespace) -> str:
+    """Return the command as it was typed, for the manifest."""
+    return shlex.join(["top1", *options.arguments])
+
+
 def _print_header(header: Any, options: argparse.Namespace) -> int:
+    from data_prep.listing import oddities
+
     splits = {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
+    odd = oddities(options.folder)
     if options.json:
-        return print_json({"split": splits, "problems": [], "fingerprint": header.fingerprint})
+        return print_json(
+            {
+                "split": splits,
+                "problems": [],
+                "fingerprint": header.fingerprint,
+                "name": header.name,
+                "official": header.official,
+                "changes": list(header.changes),
+                "repairs": list(header.repairs),
+                "oddities": [{"path": path, "what": what} for path, what in odd],
+            }
+        )
     for name, split in splits.items():
-        print(f"{name:6} {split['images']} images, {split['classes']} classes")
-    print(f"next   top1 train RECIPE --data {options.folder}")
+        print(f"{name:10} {split['images']:,} images, {split['classes']:,} classes")
+    if header.official:
+        print(f"official   {header.official}")
+    for change in header.changes:
+        print(f"changed    {change}")
+    _print_list("repaired", header.repairs)
+    _print_list("odd", [f"{path}: {what}" for path, what in odd])
+    print(f"next       top1 train RECIPE --data {options.folder}")
     return 0
+
+
+def _print_list(what: str, lines: Any) -> None:
+    for line in lines[:_SHOWN]:
+        print(f"{what:10} {line}")
+    if len(lines) > _SHOWN:
+        print(f"{what:10} and {len(lines) - _SHOWN:,} more; --json lists all")

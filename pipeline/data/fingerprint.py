@@ -1,4 +1,4 @@
-"""The fingerprint of a data set: what it holds, wherever and however it lies. On columns, for millions of rows."""
+"""The fingerprint of a data set: what it holds, wherever and however it lies. For millions of rows."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from pipeline.data.split import Flag, Pack, Paths, Split
 from pipeline.errors import Top1Error
 
 _FINGERPRINT_KEY = b"top1.fingerprint"
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         ("split", pa.dictionary(pa.int8(), pa.string())),
         ("path", pa.string()),
@@ -75,7 +75,7 @@ class Manifest:
         """Open a prepared folder. Raises Top1Error where a part is missing, damaged or not the other's."""
         folder = Path(folder).resolve()
         header = read_header(folder)
-        columns = [name for name in _SCHEMA.names if name != "sha256"]
+        columns = [name for name in SCHEMA.names if name != "sha256"]
         path = folder / BODY_NAME
         try:
             fingerprint = (pq.read_schema(path).metadata or {}).get(_FINGERPRINT_KEY, b"").decode()
@@ -155,10 +155,10 @@ def write_manifest(
 
 
 def table_of(entries: Sequence[Entry]) -> pa.Table:
-    """Return entries as the columns of a manifest; tables of parts are joined with `pyarrow.concat_tables`."""
-    columns = {field: [getattr(entry, field) for entry in entries] for field in _SCHEMA.names}
+    """Return entries as the columns of a manifest."""
+    columns = {field: [getattr(entry, field) for entry in entries] for field in SCHEMA.names}
     columns["sha256"] = [bytes.fromhex(digest) for digest in columns["sha256"]]
-    return pa.table(columns, schema=_SCHEMA)
+    return pa.table(columns, schema=SCHEMA)
 
 
 def read_entry(folder: Path, split: str, path: str, label: int) -> Entry:
