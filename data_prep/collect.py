@@ -56,13 +56,20 @@ def collect(records: Path, keys: Iterable[str], classes: Sequence[str] | None = 
     known = tuple(classes) if classes is not None else tuple(sorted(pc.unique(table["class"]).to_pylist()))
     labels = pc.index_in(table["class"], pa.array(known)).cast(pa.int32())
     table = table.append_column("label", labels)
-    table = table.append_column("val", pc.not_equal(table["split"], "train"))
-    table = table.sort_by([("val", "ascending"), ("label", "ascending"), ("path", "ascending")])
     _check_paths(table)
     nothing = {"shard": pa.string(), "offset": pa.int64()}
     for name, kind in nothing.items():
         table = table.append_column(name, pa.nulls(len(table), kind))
-    return Collected(table.select(SCHEMA.names).cast(SCHEMA), known, tuple(mended), tuple(bad))
+    table = in_order(table.select(SCHEMA.names).cast(SCHEMA))
+    return Collected(table, known, tuple(mended), tuple(bad))
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Return the rows of a manifest in its order: train first, then by label, then by path."""
+    split = table["split"].cast(pa.string())
+    keyed = table.append_column("rank", pc.not_equal(split, "train"))
+    order = [("rank", "ascending"), ("label", "ascending"), ("path", "ascending")]
+    return table.take(pc.sort_indices(keyed, sort_keys=order))
 
 
 def count_classes(table: pa.Table, classes: Sequence[str], split: str) -> dict[str, int]:

@@ -35,7 +35,8 @@ class Stage:
 
     def line(self) -> str:
         share = 100 * self.done / self.total if self.total else 100.0
-        text = f"{self.what:8} {share:3.0f}%  {self.done / 1e9:.2f} of {self.total / 1e9:.2f} GB"
+        unit, scale = ("GB", 1e9) if self.total >= 1e9 else ("MB", 1e6)
+        text = f"{self.what:8} {share:3.0f}%  {self.done / scale:.1f} of {self.total / scale:.1f} {unit}"
         text += f"  {self.images:,} images  {self.bytes_per_second / 1e6:.0f} MB/s"
         rate = self.bytes_per_second
         return text + (f"  {_duration((self.total - self.done) / rate)} left" if rate and share < 100 else "")

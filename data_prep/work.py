@@ -49,7 +49,7 @@ class Part(Protocol):
         ...
 
     def work(self) -> Record:
-        """Do it; return what is to be known of it, as JSON. "rows", if any, are its images."""
+        """Do it; return what is to be known of it: with its images as "rows", or "images", a number."""
         ...
 
 
@@ -163,11 +163,15 @@ def _do(part: Part, records: Path) -> _Done:
     if path.exists():
         record = json.loads(path.read_bytes())
         if part.stands(record):
-            return _Done(part.bytes, len(record.get("rows", ())), reused=True)
+            return _Done(part.bytes, _images(record), reused=True)
     record = part.work()
     text = json.dumps(record, separators=(",", ":")).encode()
     write_whole(path, lambda file: file.write(text))
-    return _Done(part.bytes, len(record.get("rows", ())), reused=False)
+    return _Done(part.bytes, _images(record), reused=False)
+
+
+def _images(record: Record) -> int:
+    return int(record["images"]) if "images" in record else len(record["rows"])
 
 
 def _end_with(parent: int) -> None:

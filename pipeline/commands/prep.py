@@ -25,6 +25,17 @@ def add(commands: Any) -> None:
     _add_processes(folder)
     _add_imagenet(kinds)
 
+    verify = _add(kinds, "verify", _prep_verify, "decode every image and report what is wrong")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="prepared data, or a train/, val/ tree")
+    verify.add_argument(
+        "--repair", action="store_true", help="write anew what decodes in part, and odd training images"
+    )
+    verify.add_argument(
+        "--val-tar", type=Path, metavar="TAR", help="ILSVRC2012_img_val.tar: prove that the set is official"
+    )
+    verify.add_argument("--devkit", type=Path, metavar="TAR", help="with --val-tar: prove the labels as well")
+    _add_processes(verify)
+
     pack = _add(kinds, "pack", _prep_pack, "the same data as WebDataset tars of 1 GB, for slow small files")
     pack.add_argument("source", type=Path, metavar="DIR", help="prepared data")
     pack.add_argument("folder", type=Path, metavar="OUT", help="where the tars and their manifest go")
@@ -132,6 +143,58 @@ def _prep_pack(options: argparse.Namespace) -> int:
     return _print_header(pack_folder(options.source, options.folder), options)
 
 
+def _prep_verify(options: argparse.Namespace) -> int:
+    from data_prep.audit import verify
+    from data_prep.progress import on_this_terminal
+
+    report = verify(
+        options.folder,
+        mend=options.repair,
+        val_tar=options.val_tar,
+        devkit=options.devkit,
+        processes=options.processes,
+        progress=on_this_terminal(),
+    )
+    if options.json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report)
+    return 1 if report.problems else 0
+
+
+def _report_json(report: Any) -> dict[str, Any]:
+    header = report.header
+    return {
+        "split": _splits(header) if header else {},
+        "problems": [{"path": one.path, "what": one.what, "kind": one.kind} for one in report.problems],
+        "fingerprint": header.fingerprint if header else None,
+        "images": report.images,
+        "official": header.official if header else None,
+        "repairs": [{"path": path, "what": what} for path, what in report.repaired],
+        "oddities": [{"path": path, "what": what} for path, what in report.oddities],
+        "remarks": list(report.remarks),
+    }
+
+
+def _print_report(report: Any) -> None:
+    if report.problems:
+        width = max(len(one.path) for one in report.problems)
+        print(f"{'kind':10} {'path':{width}}  what is wrong")
+        for one in report.problems:
+            print(f"{one.kind:10} {one.path:{width}}  it {one.what}")
+        print()
+    for path, what in report.repaired:
+        print(f"{'repaired':10} {path}: {what}")
+    _print_list("odd", [f"{path}: {what}" for path, what in report.oddities])
+    for remark in report.remarks:
+        print(remark)
+    print(f"{report.images:,} images looked at, {len(report.problems):,} problems")
+
+
+def _splits(header: Any) -> dict[str, dict[str, int]]:
+    return {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
+
+
 def _typed(options: argparse.Namespace) -> str:
     """Return the command as it was typed, for the manifest."""
     return shlex.join(["top1", *options.arguments])
@@ -140,7 +203,7 @@ def _typed(options: argparse.Namespace) -> str:
 def _print_header(header: Any, options: argparse.Namespace) -> int:
     from data_prep.listing import oddities
 
-    splits = {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
+    splits = _splits(header)
     odd = oddities(options.folder)
     if options.json:
         return print_json(
