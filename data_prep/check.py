@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,14 +33,15 @@ def problem_of(content: bytes, expected: Expected | None) -> tuple[Kind, str] | 
     if not content:
         return "empty", "has no bytes"
     try:
-        with open_image(content) as image:
-            size = image.size
+        image = open_image(content)
     except DAMAGE:
         return "no image", f"is no image (begins with {content[:4].hex(' ')})"
-    try:
-        decode(content)
-    except DAMAGE as error:
-        return "truncated", f"does not decode to its end ({error or type(error).__name__})"
+    with image:
+        size = image.size
+        try:
+            decode(image)
+        except DAMAGE as error:
+            return "truncated", f"does not decode to its end ({error or type(error).__name__})"
     if expected is None:
         return None
     if size != (expected.width, expected.height):
@@ -54,11 +53,8 @@ def problem_of(content: bytes, expected: Expected | None) -> tuple[Kind, str] | 
     return None
 
 
-def decode(content: bytes) -> None:
-    """Decode an image and let the pixels go. Raises one of DAMAGE."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of EXIF; `listing` has those
-        with Image.open(io.BytesIO(content)) as image:
-            if image.format in ("JPEG", "MPO"):
-                image.draft(image.mode, (image.width // 8, image.height // 8))
-            image.load()
+def decode(image: Image.Image) -> None:
+    """Decode an opened image. Raises one of DAMAGE."""
+    if image.format in ("JPEG", "MPO"):
+        image.draft(image.mode, (image.width // 8, image.height // 8))
+    image.load()

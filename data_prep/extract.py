@@ -34,7 +34,10 @@ class Found:
 
 
 class Source(Protocol):
-    """Where images come from. It is sent to another process."""
+    """Where images come from. It is sent to another process, with `held` bytes of them."""
+
+    @property
+    def held(self) -> int: ...
 
     def images(self) -> Iterator[Found]: ...
 
@@ -47,6 +50,10 @@ class ClassTar:
     class_name: str
     split: str = "train"
 
+    @property
+    def held(self) -> int:
+        return self.place.held
+
     def images(self) -> Iterator[Found]:
         for name, content in members(self.place):
             path = f"{self.split}/{self.class_name}/{name.name}"
@@ -58,6 +65,10 @@ class Images:
     """Images that lie one by one. wanted: (split, path, class, place) each."""
 
     wanted: Sequence[tuple[str, str, str, Place]]
+
+    @property
+    def held(self) -> int:
+        return sum(place.held for *_, place in self.wanted)
 
     def images(self) -> Iterator[Found]:
         for split, path, class_name, place in self.wanted:
@@ -73,6 +84,11 @@ class Extraction:
     source: Source
     out: Path
     mend: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> int:
+        """Bytes of images that are sent along, since they were taken out of a compressed archive."""
+        return self.source.held
 
     def stands(self, record: Record) -> bool:
         """Whether every file is there with its size."""

@@ -39,6 +39,10 @@ class Place:
     bytes: int
     content: bytes | None = None
 
+    @property
+    def held(self) -> int:
+        return len(self.content or b"")
+
     def read(self) -> bytes:
         if self.content is not None:
             return self.content
@@ -113,7 +117,12 @@ def walk(path: Path, digest: Digest | None = None) -> Iterator[tuple[PurePosixPa
             pass
 
 
-def members(place: Place) -> Iterator[tuple[PurePosixPath, bytes]]:
+def names_of(place: Place) -> list[PurePosixPath]:
+    """Return the names of the files of a tar that lies in another; only its headers are read."""
+    return [name for name, _ in members(place, contents=False)]
+
+
+def members(place: Place, contents: bool = True) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Yield the names and contents of the files of a tar that lies in another, uncompressed."""
     if not place.bytes:
         raise cut_short(place.archive)
@@ -126,7 +135,7 @@ def members(place: Place) -> Iterator[tuple[PurePosixPath, bytes]]:
                 raise cut_short(place.archive)
             if name is not None:
                 file.seek(member.offset_data)
-                yield name, file.read(member.size)
+                yield name, file.read(member.size) if contents else b""
 
 
 def safe_name(member: tarfile.TarInfo, archive: Path) -> PurePosixPath | None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import json
+import math
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -29,14 +32,18 @@ from pipeline.locks import locked
 
 STATE = ".prep"  # in the folder that is prepared
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_ALONE_BELOW = 32_000_000  # bytes of work that are done before a second process has begun
+_ALONE_SECONDS = 2.0  # about what it takes to start the others
+_MOST_HELD = 2_000_000_000  # bytes of contents on their way to workers
 _PR_SET_PDEATHSIG = 1
 
 Record = dict[str, Any]
 
 
 class Part(Protocol):
-    """A piece of the work. key: the name of its record. bytes: how much it is, for the progress."""
+    """A piece of the work. key: the name of its record. bytes: how much it is, for the progress.
+
+    A part that carries contents along has `held`, their bytes, so that they do not fill the memory.
+    """
 
     @property
     def key(self) -> str: ...
@@ -86,22 +93,24 @@ def only_one(folder: Path) -> Iterator[Path]:
 def run(parts: Iterable[Part], records: Path, stage: Stage, processes: int | None = None) -> None:
     """Do every part that has no standing record, several at a time; `records` is where they are kept.
 
-    processes: by default one per CPU allotted, or none beside this for little work. What a part raises ends
+    processes: by default one per CPU allotted, after what this one does in two seconds. What a part raises ends
     the run; the others' records stay.
     """
     records.mkdir(parents=True, exist_ok=True)
     for unfinished in records.glob(".*.tmp"):
         unfinished.unlink()
-    count = processes or (1 if stage.total < _ALONE_BELOW else allotted_cpus())
-    if count == 1:
-        for part in parts:
-            _count(stage, _do(part, records))
-        return
+    count, left = processes or allotted_cpus(), iter(parts)
+    if processes is None or count == 1:
+        patience = math.inf if count == 1 else _ALONE_SECONDS
+        left = _alone(left, records, stage, patience)
+        if (first := next(left, None)) is None:
+            return
+        left = itertools.chain([first], left)
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
     )
     try:
-        _spread(pool, parts, records, stage, 2 * count)
+        _spread(pool, left, records, stage, 2 * count)
     except BrokenProcessPool:
         raise Top1Error(
             "a worker process was killed, most often for want of memory; the same command goes on where it "
@@ -109,6 +118,17 @@ def run(parts: Iterable[Part], records: Path, stage: Stage, processes: int | Non
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _alone(parts: Iterator[Part], records: Path, stage: Stage, patience: float) -> Iterator[Part]:
+    """Do parts here for some seconds; return those that are left."""
+    gives_up = time.monotonic() + patience
+    while time.monotonic() < gives_up:
+        part = next(parts, None)
+        if part is None:
+            break
+        _count(stage, _do(part, records))
+    return parts
 
 
 def allotted_cpus() -> int:
@@ -142,16 +162,20 @@ def check_room(folder: Path, needed: int, what: str) -> None:
 
 def _spread(pool: ProcessPoolExecutor, parts: Iterable[Part], records: Path, stage: Stage, most: int) -> None:
     """Keep `most` parts under way; parts are made while others are worked on."""
-    running: set[Future[_Done]] = set()
+    running: dict[Future[_Done], int] = {}
+
+    def collect(patience: float | None) -> None:
+        for one in wait(running, patience, FIRST_COMPLETED).done:
+            del running[one]
+            _count(stage, one.result())
+
     for part in parts:
-        running.add(pool.submit(_do, part, records))
-        finished, running = wait(running, None if len(running) >= most else 0, FIRST_COMPLETED)
-        for one in finished:
-            _count(stage, one.result())
+        running[pool.submit(_do, part, records)] = getattr(part, "held", 0)
+        collect(0)
+        while len(running) >= most or sum(running.values()) > _MOST_HELD:
+            collect(None)
     while running:
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for one in finished:
-            _count(stage, one.result())
+        collect(None)
 
 
 def _count(stage: Stage, done: _Done) -> None:

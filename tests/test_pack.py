@@ -160,7 +160,7 @@ def test_a_pack_that_does_not_fit_is_refused_before_anything_is_written(folder, 
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(Top1Error, match=r"the pack needs 0\.\d GB and .* has 0\.0 GB free"):
         pack_folder(folder, tmp_path / "out")
-    assert not list((tmp_path / "out").glob("*.*"))
+    assert not list((tmp_path / "out").glob("[!.]*"))
 
 
 def test_a_shard_that_is_missing_or_cut_short_is_named_before_training(pack, tmp_path):
