@@ -1,123 +1,173 @@
 """Pack a prepared folder into uncompressed WebDataset tars, for file systems that hate small files.
 
-Where every byte will be is known before the first is written: a member is a header block, the content, and
-zeros to the next 512. So shards are written side by side, an interrupted packing goes on where it stopped,
-and the manifest tells the loader where to read; the tars' own order means nothing to it. Beside each image
-lies its label as text (`.cls`), for other WebDataset readers.
+A member is a header block, the content, and zeros to the next 512; the manifest says where each content
+begins, so the tars' own order means nothing to the loader. Beside each image lies its label as text
+(`.cls`), for other WebDataset readers. Shards are written side by side, each in one piece.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tarfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from pipeline.data.header import HEADER_NAME, Header, read_header
-from pipeline.data.manifest import Entry, Manifest, write_manifest, write_whole
-from pipeline.data.storage import Storage
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.cap import Cap
+from data_prep.progress import Quiet
+from data_prep.work import Record, check_room, forget, only_one, read_records, run
+from pipeline.data.header import BODY_NAME, HEADER_NAME, Header, read_header
+from pipeline.data.manifest import Entry, describe, table_of, write_manifest, write_whole
+from pipeline.data.split import Flag
 from pipeline.errors import Top1Error
 
 SHARD_BYTES = 1e9
 _BLOCK = 512  # of a tar
 _END = bytes(2 * _BLOCK)
+_ROWS = 1 << 16  # of the manifest, taken at a time
 
 
 @dataclass(frozen=True)
 class _Shard:
-    """One tar: its images by their number in the split, and where each begins."""
+    """A part of the work: one tar and its images. bytes: about its size."""
 
     name: str
-    split: str
-    members: Sequence[tuple[int, Entry]]
     bytes: int
+    source: Path
+    out: Path
+    entries: Sequence[Entry]
+    cap: Cap | None
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+    def stands(self, record: Record) -> bool:
+        path = self.out / self.name
+        return path.exists() and path.stat().st_size == record["size"]
+
+    def work(self) -> Record:
+        path = self.out / self.name
+        if self.cap is None and (placed := _is_there(path, self.name, self.entries)):
+            return self._record(placed, path)
+        placed = []
+
+        def write(file: BinaryIO) -> None:
+            for entry in self.entries:
+                content = _content(self.source, entry)
+                new = replace(entry, shard=None, offset=0)
+                if self.cap and self.cap.applies(entry.width, entry.height):
+                    content = self.cap.capped(content)
+                    made = describe(content, entry.split, entry.path, entry.label)
+                    new = replace(made, flags=made.flags | entry.flags & Flag.REPAIRED)
+                before, after = _around(new)
+                placed.append(replace(new, shard=self.name, offset=file.tell() + len(before)))
+                file.write(before + content + after)
+            file.write(_END)
+
+        write_whole(path, write)
+        return self._record(placed, path)
+
+    def _record(self, placed: Sequence[Entry], path: Path) -> Record:
+        entries = [[*vars(entry).values()] for entry in placed]
+        return {"images": len(entries), "entries": entries, "size": path.stat().st_size}
 
 
 def pack_folder(
     source: str | Path,
     out: str | Path,
     *,
+    cap: Cap | None = None,
     shard_bytes: float = SHARD_BYTES,
     command: str | None = None,
-    threads: int | None = None,
+    processes: int | None = None,
+    progress: Quiet | None = None,
 ) -> Header:
     """Write the images of a prepared folder as shards and a manifest; the fingerprint stays the same.
 
-    shard_bytes: a shard is closed with the image that reaches it. threads: shards written at a time. A shard
-    that is there already is checked and kept. Raises Top1Error where an image is not what the manifest of
-    `source` says, where `out` holds other data, and where the disk is too small.
+    cap: larger images are written anew; that is another data set, and its manifest says so.
+    shard_bytes: a shard is closed with the image that reaches it (with a cap, about). A shard that is there
+    already is checked and kept. Raises Top1Error where an image is not what the manifest of `source` says,
+    where `out` holds other data, and where the disk is too small.
     """
     source, out = Path(source).resolve(), Path(out).resolve()
-    manifest = Manifest.load(source)
-    if (out / HEADER_NAME).exists():
-        return _same_data(manifest.header, out)
-    shards = [shard for split in manifest.header.splits for shard in _shards(manifest, split, shard_bytes)]
-    out.mkdir(parents=True, exist_ok=True)
-    for unfinished in out.glob(".*.tar.*.tmp"):  # of a packing that was killed
-        unfinished.unlink()
-    missing = [shard for shard in shards if not _is_there(out / shard.name, shard)]
-    _check_room(out, sum(shard.bytes for shard in missing))
-    storages = {split: Storage(manifest.split(split)) for split in manifest.header.splits}
-    with ThreadPoolExecutor(threads or len(os.sched_getaffinity(0))) as pool:
-        for _ in pool.map(lambda shard: _write(out / shard.name, shard, storages[shard.split]), missing):
-            pass
-    return write_manifest(
-        out,
-        [entry for shard in shards for _, entry in shard.members],
-        name=manifest.header.name,
-        classes=manifest.header.classes,
-        command=command or f"top1 prep pack {source} {out}",
-        official=manifest.header.official,
-        changes=manifest.header.changes,
-    )
+    header = read_header(source)
+    with only_one(out) as state:
+        if (out / HEADER_NAME).exists():
+            return _same_data(header, out, cap)
+        for unfinished in out.glob(".*.tar.*.tmp"):  # of a packing that was killed
+            unfinished.unlink()
+        shards = list(_shards(source, out, header, cap, shard_bytes))
+        check_room(out, sum(one.bytes for one in shards if not (out / one.name).exists()), "the pack")
+        records = state / ("pack" if cap is None else f"pack-{cap.short_side}-{cap.quality}")
+        with (progress or Quiet()).stage("packing", sum(shard.bytes for shard in shards)) as stage:
+            run(shards, records, stage, processes)
+        tables, changed = [], 0
+        for shard, record in zip(shards, read_records(records, [one.key for one in shards]), strict=True):
+            entries = [Entry(*fields) for fields in record["entries"]]
+            changed += sum(old.sha256 != new.sha256 for old, new in zip(shard.entries, entries, strict=True))
+            tables.append(table_of(entries))
+        table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+        told = [cap.told(changed, len(table))] if cap and changed else []
+        packed = write_manifest(
+            out,
+            table,
+            name=header.name,
+            classes=header.classes,
+            command=command or f"top1 prep pack {source} {out}",
+            official=None if told else header.official,
+            changes=[*header.changes, *told],
+            repairs=header.repairs,
+            archives=header.archives,
+        )
+        forget(state)
+    return packed
 
 
-def _same_data(header: Header, out: Path) -> Header:
+def _same_data(header: Header, out: Path, cap: Cap | None) -> Header:
     """Return the header of a finished pack, if it is of the same images."""
     found = read_header(out)
-    if found.fingerprint != header.fingerprint:
+    if found.fingerprint != header.fingerprint and (cap is None or found.name != header.name):
         raise Top1Error(
             f"{out} holds other data, {found.name!r}, than {header.name!r}; give another folder for the pack"
         )
     return found
 
 
-def _shards(manifest: Manifest, split: str, shard_bytes: float) -> Iterator[_Shard]:
-    """Yield the shards of a split, in the manifest's order, with the place of every image."""
-    members: list[tuple[int, Entry]] = []
-    number = end = 0
-    for index, entry in enumerate(manifest.entries_of(split)):
-        name = f"{split}-{number:06d}.tar"
-        before, after = _around(entry)
-        begin = end + len(before)
-        members.append((index, replace(entry, shard=name, offset=begin)))
-        end = begin + entry.bytes + len(after)
-        if end >= shard_bytes:
-            yield _Shard(name, split, members, end + len(_END))
-            members, number, end = [], number + 1, 0
-    if members:
-        yield _Shard(f"{split}-{number:06d}.tar", split, members, end + len(_END))
-
-
-def _write(path: Path, shard: _Shard, storage: Storage) -> None:
-    def write(file: BinaryIO) -> None:
-        for index, entry in shard.members:
+def _shards(source: Path, out: Path, header: Header, cap: Cap | None, shard_bytes: float) -> Iterator[_Shard]:
+    """Yield the shards of every split, in the manifest's order."""
+    for split in header.splits:
+        entries: list[Entry] = []
+        number = size = 0
+        for entry in _entries(source, split):
             before, after = _around(entry)
-            file.write(before + _content(storage, index, entry) + after)
-        file.write(_END)
+            kept = cap.share(entry.width, entry.height) if cap else 1.0
+            entries.append(entry)
+            size += len(before) + int(entry.bytes * kept) + len(after)
+            if size >= shard_bytes:
+                yield _Shard(f"{split}-{number:06d}.tar", size + len(_END), source, out, entries, cap)
+                entries, number, size = [], number + 1, 0
+        if entries:
+            yield _Shard(f"{split}-{number:06d}.tar", size + len(_END), source, out, entries, cap)
 
-    write_whole(path, write)
+
+def _entries(source: Path, split: str) -> Iterator[Entry]:
+    for batch in pq.ParquetFile(source / BODY_NAME).iter_batches(_ROWS):
+        for row in batch.to_pylist():
+            if row["split"] == split:
+                yield Entry(**{**row, "sha256": row["sha256"].hex(), "offset": row["offset"] or 0})
 
 
-def _content(storage: Storage, index: int, entry: Entry) -> bytes:
+def _content(source: Path, entry: Entry) -> bytes:
     """Return the bytes of an image, if they are those that were indexed."""
     try:
-        content = storage.stored(index).tobytes()
+        with (source / (entry.shard or entry.path)).open("rb") as file:
+            content = os.pread(file.fileno(), entry.bytes, entry.offset)
     except OSError as error:
         raise Top1Error(
             f"{entry.path} cannot be read ({error.strerror}); restore it, or index the folder again with "
@@ -131,29 +181,22 @@ def _content(storage: Storage, index: int, entry: Entry) -> bytes:
     return content
 
 
-def _is_there(path: Path, shard: _Shard) -> bool:
-    """Whether a shard lies there whole, from a packing that was interrupted."""
-    if not path.exists() or path.stat().st_size != shard.bytes:
-        return False
+def _is_there(path: Path, name: str, entries: Sequence[Entry]) -> list[Entry]:
+    """Return where the images lie if the shard is there whole, from a packing that was ended, or nothing."""
+    placed: list[Entry] = []
+    if not path.exists():
+        return placed
     with path.open("rb") as file:
-        for _, entry in shard.members:
+        for entry in entries:
             before, after = _around(entry)
             if file.read(len(before)) != before:
-                return False
+                return []
+            placed.append(replace(entry, shard=name, offset=file.tell()))
             if hashlib.sha256(file.read(entry.bytes)).hexdigest() != entry.sha256:
-                return False
+                return []
             if file.read(len(after)) != after:
-                return False
-    return True
-
-
-def _check_room(out: Path, needed: int) -> None:
-    free = shutil.disk_usage(out).free
-    if needed > free:
-        raise Top1Error(
-            f"the pack needs {needed / 1e9:.1f} GB and {out} has {free / 1e9:.1f} GB free; "
-            "free some, or give a folder on another disk"
-        )
+                return []
+        return placed if file.read() == _END else []
 
 
 def _around(entry: Entry) -> tuple[bytes, bytes]:

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 a failure we explain, 2 a misused command."""
     try:
         options = _parser().parse_args(arguments)
+        options.arguments = sys.argv[1:] if arguments is None else list(arguments)
         command: Command = options.command
         return command(options)
     except Top1Error as error:

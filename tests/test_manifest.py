@@ -54,7 +54,8 @@ def test_a_folder_is_indexed_with_sorted_classes_sizes_and_flags(tree):
     flags = {row["path"]: row["flags"] for row in Manifest.load(tree).entries()}
     assert flags["train/n01/png.JPEG"] == Flag.NOT_JPEG
     assert flags["train/n01/cmyk.JPEG"] == Flag.CMYK
-    assert flags["train/n02/turned.JPEG"] == 0
+    assert flags["train/n02/turned.JPEG"] == Flag.EXIF
+    assert flags["train/n02/train_n02.JPEG"] == 0
 
 
 def test_the_fingerprint_is_the_sha256_of_sorted_lines(tree):

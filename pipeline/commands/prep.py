@@ -3,28 +3,146 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, print_json
+from pipeline.commands.options import Command, add_command, positive, print_json
+from pipeline.errors import UsageError
+
+_SHOWN = 20  # lines of a list before "and N more"
 
 
 def add(commands: Any) -> None:
     prep = commands.add_parser("prep", help="prepare data", description="Prepare data for training, once.")
     kinds = prep.add_subparsers(metavar="KIND", required=True)
-    demo = add_command(kinds, "demo", _prep_demo, "1,797 real handwritten digits as JPEG files, no download")
+    demo = _add(kinds, "demo", _prep_demo, "1,797 real handwritten digits as JPEG files, no download")
     demo.add_argument("folder", type=Path, metavar="DIR", help="where to write them")
-    folder = add_command(
-        kinds, "folder", _prep_folder, "index a train/<class>/* and val/<class>/* tree in place"
-    )
+    folder = _add(kinds, "folder", _prep_folder, "index a train/<class>/* and val/<class>/* tree in place")
     folder.add_argument("folder", type=Path, metavar="DIR", help="the tree")
     folder.add_argument("--name", help="what to call the set (default: the folder's name)")
-
-    pack = add_command(
-        kinds, "pack", _prep_pack, "the same data as WebDataset tars of 1 GB, for slow small files"
+    _add_processes(folder)
+    _add_imagenet(kinds)
+    _add_downloads(kinds)
+    verify = _add(kinds, "verify", _prep_verify, "decode every image and report what is wrong")
+    verify.add_argument("folder", type=Path, metavar="DIR", help="prepared data, or a train/, val/ tree")
+    verify.add_argument(
+        "--repair", action="store_true", help="write anew what decodes in part, and odd training images"
     )
-    pack.add_argument("source", type=Path, metavar="DIR", help="prepared data")
-    pack.add_argument("folder", type=Path, metavar="OUT", help="where the tars and their manifest go")
+    verify.add_argument(
+        "--val-tar", type=Path, metavar="TAR", help="ILSVRC2012_img_val.tar: prove that the set is official"
+    )
+    verify.add_argument("--devkit", type=Path, metavar="TAR", help="with --val-tar: prove the labels as well")
+    _add_processes(verify)
+
+    _add_parts(kinds)
+    _add_packs(kinds)
+
+
+def _add_parts(kinds: Any) -> None:
+    subset = _add(kinds, "subset", _prep_subset, "some classes and images of prepared data, by a seed")
+    _add_way(subset, "DIR", "prepared data", "where the subset goes: hard links, or copies")
+    subset.add_argument("--classes", type=positive, required=True, metavar="N", help="how many classes")
+    subset.add_argument("--images", type=positive, required=True, metavar="M", help="training images of each")
+    subset.add_argument("--val-images", type=positive, metavar="M", help="validation images (default: all)")
+    subset.add_argument("--seed", type=int, default=0, help="what is drawn (default 0)")
+    subset.add_argument("--copy", action="store_true", help="copies even where hard links can be made")
+    minival = _add(
+        kinds, "minival", _prep_minival, "hold a part of train out, to choose on it instead of on val"
+    )
+    _add_way(minival, "DIR", "prepared data; it has to stay where it is", "where the manifest goes", False)
+    minival.add_argument("--images", type=positive, help="held out (default 25,000, as EfficientNetV2's)")
+    minival.add_argument("--seed", type=int, default=0, help="what is drawn (default 0)")
+
+
+def _add_packs(kinds: Any) -> None:
+    pack = _add(kinds, "pack", _prep_pack, "the same data as WebDataset tars of 1 GB, for slow small files")
+    _add_way(pack, "DIR", "prepared data", "where the tars and their manifest go")
+    pack.add_argument(
+        "--short-side",
+        type=positive,
+        metavar="PIXELS",
+        help="write larger images anew; another data set then",
+    )
+    pack.add_argument(
+        "--quality", type=positive, default=95, help="JPEG quality of those, to 100 (default 95)"
+    )
+    pack.add_argument("--shard-mb", type=positive, default=1000, metavar="MB", help="(default 1000)")
+    unpack = _add(kinds, "unpack", _prep_unpack, "the files of a pack again, byte for byte")
+    _add_way(unpack, "PACK", "a pack", "where the files go")
+
+
+def _add_downloads(kinds: Any) -> None:
+    more = _add(kinds, "imagenet21k", _prep_imagenet21k, "ImageNet-21K: the full releases, or the processed")
+    _add_way(more, "SOURCE", "the release's archive, or a folder of class tars", "where the set goes")
+    more.add_argument(
+        "--val-images", type=int, default=50, metavar="N", help="held out of each large class (default 50)"
+    )
+    more.add_argument(
+        "--val-above", type=positive, default=500, metavar="M", help="of classes with more (default 500)"
+    )
+    mnist = _add(kinds, "mnist", _prep_mnist, "MNIST or Fashion-MNIST from IDX files, as grey PNGs")
+    _add_way(mnist, "DIR", "the folder with the four IDX files, gzipped or not", "where the set goes")
+    mnist.add_argument("--name", help="what to call the set (default: what its sums say, else the folder's)")
+    tiny = _add(kinds, "tiny-imagenet", _prep_tiny_imagenet, "Tiny ImageNet from tiny-imagenet-200.zip")
+    _add_way(tiny, "ZIP", "the zip as it was downloaded", "where the set goes")
+
+
+def _add_way(
+    parser: argparse.ArgumentParser, source: str, what: str, where: str, processes: bool = True
+) -> None:
+    """Add what is read and where the result goes."""
+    parser.add_argument("source", type=Path, metavar=source, help=what)
+    parser.add_argument("folder", type=Path, metavar="OUT", help=where)
+    if processes:
+        _add_processes(parser)
+
+
+def _add_imagenet(kinds: Any) -> None:
+    imagenet = _add(
+        kinds, "imagenet", _prep_imagenet, "ILSVRC2012 from its three archives, or from an extracted tree"
+    )
+    imagenet.add_argument("--train", type=Path, metavar="TAR", help="ILSVRC2012_img_train.tar")
+    imagenet.add_argument("--val", type=Path, metavar="TAR", help="ILSVRC2012_img_val.tar")
+    imagenet.add_argument("--devkit", type=Path, metavar="TAR", help="ILSVRC2012_devkit_t12.tar.gz")
+    imagenet.add_argument(
+        "--from-folders", type=Path, metavar="TREE", help="instead: train/ and val/, or Kaggle's CLS-LOC tree"
+    )
+    imagenet.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the set goes (--from-folders: hard links; default in place)",
+    )
+    imagenet.add_argument(
+        "--unofficial",
+        action="store_true",
+        help="accept other archives; results are shown as unverified data",
+    )
+    imagenet.add_argument(
+        "--as-published", action="store_true", help="list odd training images, but do not mend them"
+    )
+    _add_processes(imagenet)
+
+
+def _add(kinds: Any, name: str, command: Command, what: str) -> argparse.ArgumentParser:
+    return add_command(kinds, name, _interruptible(command), what)
+
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--processes", type=positive, help="at work at a time (default: the CPUs allotted)")
+
+
+def _interruptible(command: Command) -> Command:
+    def run(options: argparse.Namespace) -> int:
+        try:
+            return command(options)
+        except KeyboardInterrupt:
+            print("top1: interrupted; the same command goes on where it stopped", file=sys.stderr)
+            return 130
+
+    return run
 
 
 def _prep_demo(options: argparse.Namespace) -> int:
@@ -36,20 +154,203 @@ def _prep_demo(options: argparse.Namespace) -> int:
 def _prep_folder(options: argparse.Namespace) -> int:
     from data_prep.folder import prepare_folder
 
-    return _print_header(prepare_folder(options.folder, name=options.name), options)
+    return _print_header(prepare_folder(options.folder, name=options.name, **_shared(options)), options)
+
+
+def _prep_imagenet(options: argparse.Namespace) -> int:
+    archives = {"--train": options.train, "--val": options.val, "--devkit": options.devkit}
+    missing = [name for name, path in archives.items() if path is None]
+    if options.from_folders:
+        if options.train or options.val:
+            raise UsageError("--from-folders takes an extracted tree, not --train and --val; leave one out.")
+        from data_prep.imagenet_folders import prepare_from_folders
+
+        header = prepare_from_folders(
+            options.from_folders,
+            devkit=options.devkit,
+            out=options.out,
+            unofficial=options.unofficial,
+            **_shared(options),
+        )
+        options.folder = options.out or options.from_folders
+        return _print_header(header, options)
+    if missing or options.out is None:
+        lacking = ", ".join([*missing, *(["--out"] if options.out is None else [])])
+        raise UsageError(
+            f"{lacking} is missing; give --train TAR --val TAR --devkit TAR --out DIR, or --from-folders "
+            "TREE."
+        )
+    from data_prep.imagenet import Archives, prepare_imagenet
+
+    given = Archives(options.train, options.val, options.devkit, official=not options.unofficial)
+    header = prepare_imagenet(options.out, given, mend=not options.as_published, **_shared(options))
+    options.folder = options.out
+    return _print_header(header, options)
+
+
+def _prep_imagenet21k(options: argparse.Namespace) -> int:
+    from data_prep.imagenet21k import prepare_imagenet21k
+
+    held_out = {"held_out": options.val_images, "held_out_above": options.val_above}
+    return _print_header(
+        prepare_imagenet21k(options.source, options.folder, **held_out, **_shared(options)), options
+    )
+
+
+def _prep_mnist(options: argparse.Namespace) -> int:
+    from data_prep.mnist import prepare_mnist
+
+    return _print_header(
+        prepare_mnist(options.source, options.folder, name=options.name, **_shared(options)), options
+    )
+
+
+def _prep_tiny_imagenet(options: argparse.Namespace) -> int:
+    from data_prep.tiny_imagenet import prepare_tiny_imagenet
+
+    return _print_header(prepare_tiny_imagenet(options.source, options.folder, **_shared(options)), options)
+
+
+def _prep_subset(options: argparse.Namespace) -> int:
+    from data_prep.subset import make_subset
+
+    header = make_subset(
+        options.source,
+        options.folder,
+        classes=options.classes,
+        images=options.images,
+        val_images=options.val_images,
+        seed=options.seed,
+        copy=options.copy,
+        **_shared(options),
+    )
+    return _print_header(header, options)
+
+
+def _prep_minival(options: argparse.Namespace) -> int:
+    from data_prep.minival import IMAGES, make_minival
+
+    images = options.images or IMAGES
+    header = make_minival(
+        options.source, options.folder, images=images, seed=options.seed, command=_typed(options)
+    )
+    return _print_header(header, options)
 
 
 def _prep_pack(options: argparse.Namespace) -> int:
+    if options.quality > 100:
+        raise UsageError(f"--quality {options.quality} is more than 100; 95 loses little.")
+    from data_prep.cap import Cap
     from data_prep.pack import pack_folder
 
-    return _print_header(pack_folder(options.source, options.folder), options)
+    cap = Cap(options.short_side, options.quality) if options.short_side else None
+    header = pack_folder(
+        options.source, options.folder, cap=cap, shard_bytes=options.shard_mb * 1e6, **_shared(options)
+    )
+    return _print_header(header, options)
+
+
+def _prep_unpack(options: argparse.Namespace) -> int:
+    from data_prep.unpack import unpack
+
+    return _print_header(unpack(options.source, options.folder, **_shared(options)), options)
+
+
+def _shared(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what every preparation takes: how it was asked for, with how many processes, whom to tell."""
+    from data_prep.progress import on_this_terminal
+
+    return {"command": _typed(options), "processes": options.processes, "progress": on_this_terminal()}
+
+
+def _prep_verify(options: argparse.Namespace) -> int:
+    from data_prep.audit import verify
+
+    report = verify(
+        options.folder,
+        mend=options.repair,
+        val_tar=options.val_tar,
+        devkit=options.devkit,
+        processes=options.processes,
+        progress=_shared(options)["progress"],
+    )
+    if options.json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report)
+    return 1 if report.problems else 0
+
+
+def _report_json(report: Any) -> dict[str, Any]:
+    header = report.header
+    return {
+        "split": _splits(header) if header else {},
+        "problems": [{"path": one.path, "what": one.what, "kind": one.kind} for one in report.problems],
+        "fingerprint": header.fingerprint if header else None,
+        "images": report.images,
+        "official": header.official if header else None,
+        "repairs": [{"path": path, "what": what} for path, what in report.repaired],
+        "oddities": [{"path": path, "what": what} for path, what in report.oddities],
+        "remarks": list(report.remarks),
+    }
+
+
+def _print_report(report: Any) -> None:
+    if report.problems:
+        width = max(len(one.path) for one in report.problems)
+        print(f"{'kind':10} {'path':{width}}  what is wrong")
+        for one in report.problems:
+            print(f"{one.kind:10} {one.path:{width}}  it {one.what}")
+        print()
+    for path, what in report.repaired:
+        print(f"{'repaired':10} {path}: {what}")
+    _print_list("odd", [f"{path}: {what}" for path, what in report.oddities])
+    for remark in report.remarks:
+        print(remark)
+    print(f"{report.images:,} images looked at, {len(report.problems):,} problems")
+
+
+def _splits(header: Any) -> dict[str, dict[str, int]]:
+    return {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
+
+
+def _typed(options: argparse.Namespace) -> str:
+    """Return the command as it was typed, for the manifest."""
+    return shlex.join(["top1", *options.arguments])
 
 
 def _print_header(header: Any, options: argparse.Namespace) -> int:
-    splits = {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
+    from data_prep.listing import oddities
+
+    splits = _splits(header)
+    odd = oddities(options.folder)
     if options.json:
-        return print_json({"split": splits, "problems": [], "fingerprint": header.fingerprint})
+        return print_json(
+            {
+                "split": splits,
+                "problems": [],
+                "fingerprint": header.fingerprint,
+                "name": header.name,
+                "official": header.official,
+                "changes": list(header.changes),
+                "repairs": list(header.repairs),
+                "oddities": [{"path": path, "what": what} for path, what in odd],
+            }
+        )
     for name, split in splits.items():
-        print(f"{name:6} {split['images']} images, {split['classes']} classes")
-    print(f"next   top1 train RECIPE --data {options.folder}")
+        print(f"{name:10} {split['images']:,} images, {split['classes']:,} classes")
+    if header.official:
+        print(f"official   {header.official}")
+    for change in header.changes:
+        print(f"changed    {change}")
+    _print_list("repaired", header.repairs)
+    _print_list("odd", [f"{path}: {what}" for path, what in odd])
+    print(f"next       top1 train RECIPE --data {options.folder}")
     return 0
+
+
+def _print_list(what: str, lines: Any) -> None:
+    for line in lines[:_SHOWN]:
+        print(f"{what:10} {line}")
+    if len(lines) > _SHOWN:
+        print(f"{what:10} and {len(lines) - _SHOWN:,} more; --json lists all")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +37,8 @@ class Header:
     (basename, sha256, wnid) of all images; the same for any layout of the same images.
     official: how it was proven to be the published set, else None. command: what made it.
     changes: what was done to the images, one sentence each (a short side that was capped, ...).
+    repairs: files that were odd or broken and what was done, one sentence each; such a file's checksum is
+    that of the mended one. archives: md5 of each published archive that was read, by what it holds.
     """
 
     version: int
@@ -47,6 +49,8 @@ class Header:
     official: str | None
     command: str
     changes: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    archives: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -102,6 +106,8 @@ def _parse(document: Mapping[str, object]) -> Header:
         official=None if official is None else str(official),
         command=_typed(document, "command", str),
         changes=tuple(_typed(document, "changes", list)),
+        repairs=tuple(_typed(document, "repairs", list)) if "repairs" in document else (),
+        archives=_typed(document, "archives", dict) if "archives" in document else {},
     )
 
 

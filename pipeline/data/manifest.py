@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.data.fingerprint import fingerprint_of
 from pipeline.data.header import BODY_NAME, HEADER_NAME, VERSION, Header, SplitCount, read_header
-from pipeline.data.pillow import decodes_alike, open_image
+from pipeline.data.pillow import decodes_alike, has_odd_exif, open_image
 from pipeline.data.split import Flag, Pack, Paths, Split
 from pipeline.errors import Top1Error
 
 _FINGERPRINT_KEY = b"top1.fingerprint"
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         ("split", pa.dictionary(pa.int8(), pa.string())),
         ("path", pa.string()),
@@ -74,7 +75,7 @@ class Manifest:
         """Open a prepared folder. Raises Top1Error where a part is missing, damaged or not the other's."""
         folder = Path(folder).resolve()
         header = read_header(folder)
-        columns = [name for name in _SCHEMA.names if name != "sha256"]
+        columns = [name for name in SCHEMA.names if name != "sha256"]
         path = folder / BODY_NAME
         try:
             fingerprint = (pq.read_schema(path).metadata or {}).get(_FINGERPRINT_KEY, b"").decode()
@@ -118,53 +119,63 @@ class Manifest:
 
 def write_manifest(
     folder: str | Path,
-    entries: Sequence[Entry],
+    entries: Sequence[Entry] | pa.Table,
     *,
     name: str,
     classes: Sequence[str],
     command: str,
     official: str | None = None,
     changes: Sequence[str] = (),
+    repairs: Sequence[str] = (),
+    archives: Mapping[str, str] | None = None,
 ) -> Header:
-    """Write body and header, each in one piece, the header last: a folder with a header is complete."""
+    """Write body and header, each in one piece, the header last: a folder with a header is complete.
+
+    entries: of millions better the table that `table_of` makes of parts of them.
+    """
     folder = Path(folder)
-    fingerprint = fingerprint_of(entries, classes)
+    table = entries if isinstance(entries, pa.Table) else table_of(entries)
+    fingerprint = fingerprint_of(table, classes)
     header = Header(
         version=VERSION,
         name=name,
         classes=tuple(classes),
-        splits=_count(entries),
+        splits=_count(table),
         fingerprint=fingerprint,
         official=official,
         command=command,
         changes=tuple(changes),
+        repairs=tuple(repairs),
+        archives=dict(archives or {}),
     )
-    columns = {field: [getattr(entry, field) for entry in entries] for field in _SCHEMA.names}
-    columns["sha256"] = [bytes.fromhex(digest) for digest in columns["sha256"]]
-    table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata({_FINGERPRINT_KEY: fingerprint})
+    table = table.replace_schema_metadata({_FINGERPRINT_KEY: fingerprint})
     write_whole(folder / BODY_NAME, lambda file: pq.write_table(table, file, compression="zstd"))
     write_whole(folder / HEADER_NAME, lambda file: file.write(header.to_json().encode()))
     return header
 
 
-def fingerprint_of(entries: Iterable[Entry], classes: Sequence[str]) -> str:
-    """Return the sha256 over the sorted lines `basename sha256 wnid`, tabs between: any layout's alike."""
-    lines = sorted(
-        f"{PurePosixPath(entry.path).name}\t{entry.sha256}\t{classes[entry.label]}\n" for entry in entries
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+def table_of(entries: Sequence[Entry]) -> pa.Table:
+    """Return entries as the columns of a manifest."""
+    columns = {field: [getattr(entry, field) for entry in entries] for field in SCHEMA.names}
+    columns["sha256"] = [bytes.fromhex(digest) for digest in columns["sha256"]]
+    return pa.table(columns, schema=SCHEMA)
 
 
 def read_entry(folder: Path, split: str, path: str, label: int) -> Entry:
-    """Describe one image file; its size comes from the image header, EXIF orientation ignored.
+    """Describe one image file. Raises one of `pillow.DAMAGE` where it cannot be read as an image."""
+    return describe((folder / path).read_bytes(), split, path, label)
 
-    Raises one of `pillow.DAMAGE` where the file cannot be read as an image.
+
+def describe(content: bytes, split: str, path: str, label: int) -> Entry:
+    """Describe one image; its size comes from the image header, EXIF orientation ignored.
+
+    Raises one of `pillow.DAMAGE` where the content cannot be read as an image.
     """
-    content = (folder / path).read_bytes()
     with open_image(content) as image:
         flags = Flag.NOT_JPEG * (image.format not in ("JPEG", "MPO"))  # MPO: several JPEGs, the first counts
         flags |= Flag.CMYK * (image.mode == "CMYK")
         flags |= Flag.BY_PILLOW * (not decodes_alike(image, content))
+        flags |= Flag.EXIF * has_odd_exif(image)
         width, height = image.size
     digest = hashlib.sha256(content).hexdigest()
     return Entry(split, path, label, len(content), digest, width, height, flags)
@@ -183,11 +194,12 @@ def write_whole(path: Path, write: Callable[[Any], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _count(entries: Sequence[Entry]) -> dict[str, SplitCount]:
-    labels: dict[str, list[int]] = {}
-    for entry in entries:
-        labels.setdefault(entry.split, []).append(entry.label)
-    return {split: SplitCount(len(found), len(set(found))) for split, found in labels.items()}
+def _count(table: pa.Table) -> dict[str, SplitCount]:
+    counts = {}
+    for split in pc.unique(table["split"].cast(pa.string())).to_pylist():
+        labels = table["label"].filter(pc.equal(table["split"].cast(pa.string()), split))
+        counts[split] = SplitCount(len(labels), len(pc.unique(labels)))
+    return counts
 
 
 def _pack(rows: pa.Table) -> Pack | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -30,6 +31,7 @@ DAMAGE = (
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # others may start programs (EPS) or are no photos
 _DALI_FORMATS = frozenset({"JPEG", "MPO", "PNG", "WEBP", "BMP"})
+_ORIENTATION = 0x0112  # the EXIF tag
 _PNG_DEPTH = 24  # where a PNG says how many bits a sample has
 
 
@@ -49,6 +51,21 @@ def decodes_alike(image: Image.Image, content: bytes) -> bool:
     """
     deep = image.format == "PNG" and content[_PNG_DEPTH] == 16
     return image.format in _DALI_FORMATS and not deep
+
+
+def has_odd_exif(image: Image.Image) -> bool:
+    """Whether a file asks to be turned, or has an EXIF part that cannot be read.
+
+    Nothing here turns images, as torchvision and TensorFlow do not; a viewer would, or would complain.
+    """
+    if "exif" not in image.info and "xmp" not in image.info:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow warns of EXIF that is cut short
+        try:
+            return image.getexif().get(_ORIENTATION, 1) != 1
+        except (*DAMAGE, Warning):
+            return True
 
 
 def as_bitmap(content: Content, size: tuple[int, int]) -> Content:

@@ -21,6 +21,8 @@ class Flag(IntFlag):
     NOT_JPEG = 1
     CMYK = 2
     BY_PILLOW = 4  # DALI does not decode it, or to other pixels: GIF, 16 bits a sample
+    EXIF = 8  # says that it should be turned, or has an EXIF part that does not parse; both are ignored
+    REPAIRED = 16  # was odd or broken and was written anew; the manifest's header says how
 
 
 class Paths:
