@@ -17,6 +17,7 @@ from pipeline.errors import Top1Error
 from recipes.schema import Evaluation
 
 _DPN_KERNEL = 7  # cypw/DPNs:score.py, pooling of 7x7 at stride 1
+_PROBED = 224  # pixels, at least
 _TOLERANCE = 1e-3  # relative, of float32 sums in another order
 
 
@@ -112,9 +113,11 @@ def _averages_positions(network: nn.Module, size: int) -> bool:
     """Whether the last layer sees the mean over positions of a map of features, and is linear.
 
     Then the network on a larger image gives the mean of its scores over positions (He et al. 2015, Lin et
-    al. 2013), timm's VGG included. Found out with one image of noise, half as wide again as high.
+    al. 2013), timm's VGG included. Found out with one image of noise, half as wide again as high, and large
+    enough that there are several positions.
     """
     first = next(network.parameters())
+    size = max(size, _PROBED)
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(1, _channels(network), size, size + size // 2, generator=generator).to(first)
     with _watched(network) as (inputs, means):

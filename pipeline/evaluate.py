@@ -96,7 +96,7 @@ def evaluate(
     """
     start = time.monotonic()
     split, most_pixels = loader.split, most_images * loader.evaluation.crop**2
-    scales = [_scale(member.normalize, device) for member in members]
+    scales = [pixel_scale(member.normalize, device) for member in members]
     # What each image got: times seen, predicted class, confidence, in the first five, loss. On exactly one
     # rank each, so that the sum over ranks is the whole table.
     table = torch.zeros(5, len(split), dtype=torch.float64, device=device)
@@ -143,10 +143,9 @@ def view_probabilities(
     return means if evaluation.average == "probabilities" else means.softmax(1)
 
 
-def _scale(normalize: Normalize, device: torch.device) -> tuple[Tensor, Tensor]:
-    mean, std = (
-        torch.tensor(values, device=device)[:, None, None] for values in (normalize.mean, normalize.std)
-    )
+def pixel_scale(normalize: Normalize, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation as `view_probabilities` takes them."""
+    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (normalize.mean, normalize.std))
     return mean, std
 
 

@@ -88,7 +88,7 @@ def _read_pickle(path: Path) -> Any:
                 f"{path} holds program code beside tensors, which is not run. Save its state_dict alone: "
                 "torch.save(network.state_dict(), FILE)."
             ) from error
-        raise Top1Error(_not_whole(path, error)) from error
+        raise Top1Error(_not_whole(path, "no file of torch.save")) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise Top1Error(_not_whole(path, error)) from error
 
@@ -166,6 +166,6 @@ def _another_network(
     )
 
 
-def _not_whole(path: Path, error: Exception) -> str:
+def _not_whole(path: Path, error: Exception | str) -> str:
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return f"{path} is no whole weight file ({reason}). Get it again; nothing was changed."

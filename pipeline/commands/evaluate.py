@@ -59,9 +59,11 @@ def add(commands: Any) -> None:
 
 def _eval(options: argparse.Namespace) -> int:
     _check_options(options)
-    from pipeline.measure import Setting, measure_ensemble, measure_run, measure_weights
     from pipeline.planning import allotted_threads
     from pipeline.protocols import protocol_of
+
+    protocol = protocol_of(options.protocol) if options.protocol else None
+    from pipeline.measuring import Setting
     from pipeline.ranks import join
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -71,15 +73,21 @@ def _eval(options: argparse.Namespace) -> int:
         ranks=join(options.device, world, threads),
         threads=threads,
         data=options.data,
-        protocol=protocol_of(options.protocol) if options.protocol else None,
+        protocol=protocol,
         blacklist=options.blacklist,
         batch=options.batch,
     )
     if options.ensemble:
+        from pipeline.measure import measure_ensemble
+
         results = measure_ensemble(setting, options.ensemble, options.runs)
     elif options.weights:
+        from pipeline.measure_weights import measure_weights
+
         results = measure_weights(setting, options.what, options.weights, options.new_head)
     else:
+        from pipeline.measure import measure_run
+
         results = measure_run(setting, Path(options.what))
     return _print(results, options.json) if setting.ranks.is_main else 0
 
