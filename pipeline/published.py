@@ -76,8 +76,8 @@ def published(library: Library, network: str, tag: str | None = None) -> Publish
 def all_published() -> Iterator[Published]:
     """Yield the weights whose figure is known: torchvision's of this lineage, and timm's ports."""
     for name in torchvision.models.list_models():
-        module = torchvision.models.get_model_builder(name).__module__.rsplit(".", 1)[-1]
-        if module in _LINEAGE and not name.startswith("quantized"):
+        module = torchvision.models.get_model_builder(name).__module__
+        if module in {f"torchvision.models.{family}" for family in _LINEAGE}:
             for weights in torchvision.models.get_model_weights(name):
                 yield _described(name, weights)
     for full in TIMM_FIGURES:

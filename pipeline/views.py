@@ -35,7 +35,7 @@ def views_of(evaluation: Evaluation, area: Tensor) -> list[Tensor]:
 
 
 def is_mirrored(evaluation: Evaluation) -> bool:
-    """Whether a protocol sees every view a second time, left and right exchanged."""
+    """Whether a protocol sees every image a second time, left and right exchanged."""
     return evaluation.views != "single_crop"
 
 
@@ -48,26 +48,32 @@ def count_views(evaluation: Evaluation) -> int:
 def passes(evaluation: Evaluation, areas: Areas, most_pixels: int) -> Iterator[tuple[Tensor, list[int]]]:
     """Yield the views of a batch in stacks of one shape: (V, C, h, w) and the image of each view.
 
-    most_pixels: how many a stack holds; one view and its mirror always fit.
+    most_pixels: how many a stack holds; one view always fits.
     """
     waiting: dict[tuple[int, ...], list[tuple[int, Tensor]]] = {}
-    copies = 2 if is_mirrored(evaluation) else 1
+    for owner, view in _all_views(evaluation, areas):
+        group = waiting.setdefault(tuple(view.shape), [])
+        group.append((owner, view))
+        if (len(group) + 1) * view[0].numel() > most_pixels:
+            yield _stacked(group)
+            group.clear()
+    yield from map(_stacked, filter(None, waiting.values()))
+
+
+def _all_views(evaluation: Evaluation, areas: Areas) -> Iterator[tuple[int, Tensor]]:
+    """Yield (number of the image, view).
+
+    Mirrors are the views of the mirrored image, as torchvision's TenCrop and fb.resnet.torch have it: where a
+    centre is rounded, they are not the mirrored views.
+    """
     for images in areas:
         for owner, area in enumerate(images):
-            for view in views_of(evaluation, area):
-                group = waiting.setdefault(tuple(view.shape), [])
-                group.append((owner, view))
-                if (len(group) + 1) * copies * view[0].numel() > most_pixels:
-                    yield _stacked(group, copies)
-                    group.clear()
-    for group in filter(None, waiting.values()):
-        yield _stacked(group, copies)
+            for side in (area, area.flip(2)) if is_mirrored(evaluation) else (area,):
+                yield from ((owner, view) for view in views_of(evaluation, side))
 
 
-def _stacked(group: Sequence[tuple[int, Tensor]], copies: int) -> tuple[Tensor, list[int]]:
-    owners = [owner for owner, _ in group]
-    stack = torch.stack([view for _, view in group])
-    return (torch.cat([stack, stack.flip(3)]) if copies == 2 else stack), owners * copies
+def _stacked(group: Sequence[tuple[int, Tensor]]) -> tuple[Tensor, list[int]]:
+    return torch.stack([view for _, view in group]), [owner for owner, _ in group]
 
 
 def _cut(area: Tensor, starts: Sequence[tuple[int, int]], size: int) -> list[Tensor]:

@@ -40,10 +40,10 @@ def small(demo_data, tmp_path_factory):
 RECIPES = """
 from dataclasses import replace
 from recipes import get
-from recipes.schema import EMA, Evaluation
+from recipes.schema import EMA, Steps
 _BASE = get("lenet5")
 _TARGET = _BASE.targets[0]
-_SMALL = replace(_BASE, name="mine", schedule=replace(_BASE.schedule, epochs=2), ema=EMA(0.9))
+_SMALL = replace(_BASE, name="mine", schedule=Steps(2, ()), ema=EMA(0.9))
 _WITHOUT = replace(_TARGET.evaluation, without_blacklist=True)
 _TEN = replace(_TARGET.evaluation, views="ten_crop", resize=(40,), crop=32)
 MINE = replace(_SMALL, targets=(
@@ -53,7 +53,7 @@ MINE = replace(_SMALL, targets=(
     replace(_TARGET, top1=98.0, top5=None, images=40, evaluation=replace(_TARGET.evaluation, ema=False)),
 ))
 MEDIAN = replace(_SMALL, name="median", report="median_of_last_five",
-    validation=_TEN, schedule=replace(_BASE.schedule, epochs=7), targets=MINE.targets[:1])
+    validation=_TEN, schedule=Steps(7, ()), targets=MINE.targets[:1])
 DENSE = replace(_SMALL, name="dense", targets=(
     replace(_TARGET, top1=98.0, evaluation=replace(_TARGET.evaluation, views="dense")),))
 """

@@ -58,20 +58,18 @@ def mean_of(crops, average):
     return scores.softmax(1).mean(0) if average == "probabilities" else scores.mean(0).softmax(0)
 
 
-def mirrored(crops):
-    return [view for crop in crops for view in (crop, crop.flip(2))]
-
-
 def grid(image):
     rows, columns = (np.rint(np.arange(5) * (side - CROP) / 4).astype(int) for side in image.shape[1:])
-    return mirrored([image[:, y : y + CROP, x : x + CROP] for y in rows for x in columns])
+    return [
+        side[:, y : y + CROP, x : x + CROP] for side in (image, image.flip(2)) for y in rows for x in columns
+    ]
 
 
 REFERENCES = {
     "single_crop": lambda image: [image],
     "ten_crop": lambda image: functional.ten_crop(image, CROP),
     "crops_150": grid,
-    "dense": lambda image: mirrored([image]),
+    "dense": lambda image: [image, image.flip(2)],
 }
 
 
@@ -104,7 +102,7 @@ def test_five_by_five_crops_begin_where_worked_out_by_hand():
     # Short side 256: (256 - 224) / 4 = 8; long side 341: 117 / 4 = 29.25; half to even.
     image = torch.zeros(1, 256, 341, dtype=torch.int32) + torch.arange(256 * 341).view(256, 341)
     ((stack, _),) = passes(Evaluation(224, (256,), "crops_150"), [[image]], MANY)
-    firsts = sorted(int(view[0, 0, 0]) for view in stack[:25])
+    firsts = [int(view[0, 0, 0]) for view in stack[:25]]
     assert firsts == [341 * y + x for y in (0, 8, 16, 24, 32) for x in (0, 29, 58, 88, 117)]
 
 
@@ -119,11 +117,11 @@ def test_144_crops_are_those_of_googlenets_section_7(shape):
         (width - short, height - short),
     ]
     exact, resized = [], []
-    for left, top in corners:
-        square = picture.crop((left, top, left + short, top + short))
-        exact += functional.ten_crop(square, CROP)
-        whole = square.resize((CROP, CROP), Image.Resampling.BILINEAR)
-        resized += [whole, functional.hflip(whole)]
+    for side in (picture, functional.hflip(picture)):
+        for left, top in corners:
+            square = side.crop((left, top, left + short, top + short))
+            exact += functional.five_crop(square, CROP)
+            resized.append(square.resize((CROP, CROP), Image.Resampling.BILINEAR))
     evaluation = Evaluation(CROP, (short,), "crops_144")
     assert count_views(Evaluation(CROP, (256, 288, 320, 352), "crops_144")) == 144
     found = views(evaluation, image)

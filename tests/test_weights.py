@@ -83,7 +83,7 @@ def test_a_truncated_file_is_named(name, kept, tmp_path):
     path = tmp_path / name
     WRITERS[name](state(), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(Top1Error, match=rf"{name} is no whole weight file"):
+    with pytest.raises(Top1Error, match=rf"{name} (is no whole weight file|holds program code)"):
         read_weights(path)
 
 
@@ -159,9 +159,7 @@ def caches(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
-    torch.hub.set_dir(str(tmp_path / "torch" / "hub"))
-    yield tmp_path
-    torch.hub.set_dir(None)
+    return tmp_path
 
 
 def test_a_file_that_is_not_there_is_named_with_where_it_comes_from(caches):
