@@ -1,23 +1,56 @@
-"""Measuring a network under a protocol: every image once, counted in integers, summed over ranks.
+"""Measuring networks under a protocol: every image once, written down image by image, summed over ranks.
 
-Knows networks and loaders; not recipes' training, run folders or verdicts.
+Knows networks as functions, and the loader; not recipes' training, run folders or verdicts.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pipeline.data.loader import Batch
+from pipeline.data.loader import Areas, EvalLoader
 from pipeline.errors import Top1Error
-from recipes.schema import Evaluation
+from pipeline.views import count_views, passes
+from recipes.schema import Evaluation, Normalize
 
 Forward = Callable[[Tensor], Tensor]
+Reduce = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the networks that are averaged, or the only one.
+
+    forward: (N, C, H, W) float32, normalized as `normalize` says, -> scores (N, K), in evaluation mode.
+    """
+
+    forward: Forward
+    normalize: Normalize
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What was said of each image of a split, in its order, on the CPU; each field (N,).
+
+    labels, predicted: int64. confidence: of the predicted class, 0..1. in_top5: bool, whether the label is
+    among the five most probable classes. loss: the label's negative log probability.
+    """
+
+    labels: Tensor
+    predicted: Tensor
+    confidence: Tensor
+    in_top5: Tensor
+    loss: Tensor
+
+    @property
+    def correct(self) -> Tensor:
+        return self.predicted == self.labels
 
 
 @dataclass(frozen=True)
@@ -29,6 +62,7 @@ class Score:
     images: int
     loss: float
     seconds: float
+    outcomes: Outcomes
 
     @property
     def top1(self) -> float:
@@ -46,59 +80,109 @@ class Score:
 
 @torch.inference_mode()
 def evaluate(
-    forward: Forward,
-    batches: Iterable[Batch],
-    evaluation: Evaluation,
+    members: Sequence[Member],
+    loader: EvalLoader,
     *,
     images: int,
     device: torch.device,
-    reduce: Callable[[Tensor], Tensor] = lambda total: total,
+    most_images: int,
+    reduce: Reduce = lambda total: total,
 ) -> Score:
-    """Count correct predictions over this rank's batches and sum the counts over ranks with `reduce`.
+    """Measure the networks' mean over this rank's part of a split, and the whole split with `reduce`.
 
-    forward: (N, C, H, W) -> logits (N, K), in evaluation mode.
-    images: how many the whole set holds. Raises Top1Error unless exactly so many were seen: a number
-    over other images is not printed.
+    images: how many the whole set holds. most_images: crops in one pass. reduce: the sum over ranks.
+    Raises Top1Error unless each of so many images was seen exactly once, and where scores are not finite: a
+    number over other images is not printed.
     """
     start = time.monotonic()
-    total = torch.zeros(3, dtype=torch.int64, device=device)
-    loss = torch.zeros(1, dtype=torch.float64, device=device)
-    for batch in batches:
-        labels = batch.labels.to(device)
-        probabilities = view_probabilities(forward, batch.images.to(device), evaluation)
-        total += _counts(probabilities, labels)
-        picked = probabilities.gather(1, labels[:, None]).clamp_min(torch.finfo(torch.float32).tiny)
-        loss -= picked.double().log().sum()
-    total, loss = reduce(total), reduce(loss)
-    correct1, correct5, seen = total.tolist()
-    if seen != images:
+    split, most_pixels = loader.split, most_images * loader.evaluation.crop**2
+    scales = [pixel_scale(member.normalize, device) for member in members]
+    # What each image got: times seen, predicted class, confidence, in the first five, loss. On exactly one
+    # rank each, so that the sum over ranks is the whole table.
+    table = torch.zeros(5, len(split), dtype=torch.float64, device=device)
+    with _no_benchmark_of_changing_shapes(loader.evaluation):
+        for areas in loader:
+            labels = torch.from_numpy(split.labels[areas.indices.numpy()]).to(device)
+            probabilities = torch.stack(
+                [
+                    view_probabilities(member.forward, areas, loader.evaluation, scale, most_pixels)
+                    for member, scale in zip(members, scales, strict=True)
+                ]
+            ).mean(0)
+            table[:, areas.indices.to(device)] += _rows(probabilities, labels)
+    table = reduce(table).cpu()
+    _check_counts(table, images)
+    outcomes = Outcomes(
+        torch.from_numpy(split.labels), table[1].long(), table[2].float(), table[3].bool(), table[4]
+    )
+    correct1, correct5 = int(outcomes.correct.sum()), int(outcomes.in_top5.sum())
+    seconds = time.monotonic() - start
+    return Score(correct1, correct5, len(split), table[4].mean().item(), seconds, outcomes)
+
+
+def view_probabilities(
+    forward: Forward,
+    areas: Areas,
+    evaluation: Evaluation,
+    scale: tuple[Tensor, Tensor],
+    most_pixels: int,
+) -> Tensor:
+    """Return class probabilities (N, K) in float64: a protocol's mean over the views of each image.
+
+    scale: mean and deviation of pixels, (C, 1, 1) each, on the device.
+    """
+    total = torch.zeros(0)
+    mean, std = scale
+    for views, owners in passes(evaluation, areas.scales, most_pixels):
+        scores = forward(views.to(mean.device, torch.float32).sub_(mean).div_(std)).double()
+        values = scores.softmax(1) if evaluation.average == "probabilities" else scores
+        if not len(total):
+            total = values.new_zeros(len(areas.indices), values.shape[1])
+        total.index_add_(0, torch.tensor(owners, device=values.device), values)
+    means = total / count_views(evaluation)
+    return means if evaluation.average == "probabilities" else means.softmax(1)
+
+
+def pixel_scale(normalize: Normalize, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation as `view_probabilities` takes them."""
+    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (normalize.mean, normalize.std))
+    return mean, std
+
+
+def _rows(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Return the rows of the table of some images, (5, N)."""
+    confidence, ranked = probabilities.topk(min(5, probabilities.shape[1]), dim=1)
+    hits = (ranked == labels[:, None]).any(1)
+    picked = probabilities.gather(1, labels[:, None])[:, 0]
+    loss = -picked.clamp_min(torch.finfo(torch.float32).tiny).log()
+    return torch.stack(
+        [torch.ones_like(picked), ranked[:, 0].double(), confidence[:, 0], hits.double(), loss]
+    )
+
+
+def _check_counts(table: Tensor, images: int) -> None:
+    """Raise Top1Error unless every image was seen once and got finite scores."""
+    seen = table[0]
+    if len(seen) != images or not bool((seen == 1).all()):
         raise Top1Error(
-            f"the evaluation saw {seen} images where the set has {images}; no accuracy is reported. "
+            f"the evaluation saw {int(seen.sum())} images where the set has {images}, and "
+            f"{int((seen != 1).sum())} of the split's not exactly once; no accuracy is reported. "
             "Run `top1 prep verify` on the data."
         )
-    return Score(correct1, correct5, seen, loss.item() / seen, time.monotonic() - start)
+    wrong = ~table.isfinite().all(0)
+    if bool(wrong.any()):
+        raise Top1Error(
+            f"the network's scores of {int(wrong.sum())} of {images} images are not finite; no accuracy is "
+            "reported. The weights have diverged, or the wrong normalization was given."
+        )
 
 
-def view_probabilities(forward: Forward, images: Tensor, evaluation: Evaluation) -> Tensor:
-    """Return class probabilities (N, K) in float32: the mean of the softmax over the protocol's views."""
-    views = ten_crops(images, evaluation.crop) if evaluation.views == "ten_crop" else [images]
-    return torch.stack([forward(view).float().softmax(1) for view in views]).mean(0)
-
-
-def ten_crops(images: Tensor, size: int) -> list[Tensor]:
-    """Return four corners and the centre and their mirrors (Krizhevsky et al. 2012 §4.1).
-
-    images: (N, C, H, W) with H and W at least `size`; ten tensors (N, C, size, size).
-    The centre rounds half to even, like torchvision's CenterCrop.
-    """
-    bottom, right = images.shape[2] - size, images.shape[3] - size
-    starts = [(0, 0), (0, right), (bottom, 0), (bottom, right), (round(bottom / 2), round(right / 2))]
-    crops = [images[:, :, y : y + size, x : x + size] for y, x in starts]
-    return [view for crop in crops for view in (crop, crop.flip(3))]
-
-
-def _counts(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Return (correct among the first, among the first five, images) as integers."""
-    ranked = probabilities.topk(min(5, probabilities.shape[1]), dim=1).indices
-    hits = ranked == labels[:, None]
-    return torch.stack([hits[:, 0].sum(), hits.sum(), torch.tensor(len(labels), device=hits.device)])
+@contextmanager
+def _no_benchmark_of_changing_shapes(evaluation: Evaluation) -> Iterator[None]:
+    """Keep cuDNN from timing its algorithms anew for each image shape of a dense protocol."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before and evaluation.views != "dense"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

@@ -107,7 +107,7 @@ def _row_without_target(run: Run) -> Row:
         **_NOTHING_REACHED,
         "protocol": shown.protocol if shown else None,
         "reached": _rounded(shown.top1 if shown else None),
-        "reason": "the recipe states no target" if run.result else f"not finished: {run.progress.state}",
+        "reason": _why_no_target(run),
         "images": shown.images if shown else None,
         "epochs": run.result.epochs if run.result else None,
         "gpu_hours": _rounded(run.result.gpu_hours if run.result else None),
@@ -115,6 +115,14 @@ def _row_without_target(run: Run) -> Row:
         "commit": run.commit or None,
         "run": str(run.folder),
     }
+
+
+def _why_no_target(run: Run) -> str:
+    if run.result is None:
+        return f"not finished: {run.progress.state}"
+    if run.members:
+        return f"no target averages these {len(run.members)} networks"
+    return "the recipe states no target"
 
 
 def _missing(runs: Iterable[Run], book: Mapping[str, Recipe]) -> list[Row]:

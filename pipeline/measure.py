@@ -1,74 +1,124 @@
-"""`top1 eval`: a finished run's weights under every target's protocol, by the code that training uses."""
+"""`top1 eval`: runs and ensembles of them under a protocol, by the code that training uses."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from pipeline import checkpoint, runs
-from pipeline.data.loader import EvalLoader
-from pipeline.data.manifest import Manifest
+from pipeline.ensemble import Ensemble, ensemble_of, write_ensemble
 from pipeline.errors import Top1Error
-from pipeline.evaluate import evaluate
-from pipeline.models import build
+from pipeline.measuring import (
+    Result,
+    Setting,
+    asked_of,
+    circumstances,
+    finished,
+    listed_images,
+    measure_members,
+    member_of,
+    network_with,
+    open_data,
+)
 from pipeline.plan import Plan
-from pipeline.planning import allotted_threads
 from pipeline.report import result_of
+from recipes.schema import Evaluation
 
-BATCH = 64
 
+def measure_run(setting: Setting, folder: Path) -> list[Result]:
+    """Measure a finished run under every target's protocol, or the one asked for; write RUN/evaluation/.
 
-def measure_run(folder: Path, data: Path | None, device: str, threads: int | None) -> list[dict[str, Any]]:
-    """Return one result per target of the run's recipe, in the keys of `eval --json`.
-
-    data: another prepared folder than the run's own. Raises Top1Error when the run is not finished or the
-    data's classes are not the network's.
+    Raises Top1Error when the run is not finished or the data's classes are not the network's.
     """
     plan = runs.read_plan(folder)
+    manifest = open_data(setting.data or Path(plan.data.path), plan.recipe.model.num_classes, str(folder))
+    listed = listed_images(setting)
+    results = []
+    for index, evaluation in asked_of(setting, plan.recipe, listed is not None):
+        weights = _weights_of(folder, plan, evaluation.ema)
+        member = member_of(
+            network_with(plan.recipe, weights.tensors, folder),
+            plan.recipe.data.normalize,
+            evaluation,
+            setting,
+        )
+        score = measure_members(setting, [member], manifest, plan.recipe.data.color, evaluation, listed)
+        result = {
+            "recipe": plan.recipe.name,
+            "run": str(folder),
+            **result_of(index, evaluation, score),
+            **circumstances(manifest, evaluation, listed),
+            "weights_sha256": checkpoint.checksum(weights.tensors),
+        }
+        results.append(finished(result, score, manifest, folder if setting.ranks.is_main else None))
+    return results
+
+
+def measure_ensemble(setting: Setting, folders: Sequence[Path], runs_folder: Path) -> list[Result]:
+    """Measure the mean of several runs' networks under the protocol of the targets that name them.
+
+    Writes a folder among the runs that the leaderboard reads. Raises Top1Error when no target is of these
+    networks and no protocol was asked for.
+    """
+    plans = [runs.read_plan(folder) for folder in folders]
+    ensemble = ensemble_of(folders, plans)
+    recipe = ensemble.recipe
+    manifest = open_data(setting.data or Path(plans[0].data.path), recipe.model.num_classes, str(folders[0]))
+    listed = listed_images(setting)
+    measured, scores = [], []
+    for index, evaluation in _asked_of_ensemble(setting, ensemble, listed is not None):
+        weights = [
+            _weights_of(folder, plan, evaluation.ema) for folder, plan in zip(folders, plans, strict=True)
+        ]
+        members = [
+            member_of(network_with(p.recipe, w.tensors, f), p.recipe.data.normalize, evaluation, setting)
+            for f, p, w in zip(folders, plans, weights, strict=True)
+        ]
+        score = measure_members(setting, members, manifest, recipe.data.color, evaluation, listed)
+        result = {
+            "recipe": recipe.name,
+            "ensemble": [str(folder) for folder in folders],
+            **result_of(index, evaluation, score),
+            **circumstances(manifest, evaluation, listed),
+        }
+        measured.append(result)
+        scores.append(score)
+    folder = (
+        write_ensemble(ensemble, measured, manifest.header, runs_folder) if setting.ranks.is_main else None
+    )
+    run = {"run": str(folder)} if folder else {}
+    return [
+        finished({**result, **run}, score, manifest, folder)
+        for result, score in zip(measured, scores, strict=True)
+    ]
+
+
+def _weights_of(folder: Path, plan: Plan, averaged: bool) -> checkpoint.Checkpoint:
+    """Return a finished run's weights: the average where it keeps one, or those that were averaged."""
     path = folder / runs.WEIGHTS
     if not path.exists():
         raise Top1Error(f"{folder} is not finished: it has no {runs.WEIGHTS}. Train it to its end first.")
-    manifest = Manifest.load(data or Path(plan.data.path))
-    if len(manifest.header.classes) != plan.recipe.model.num_classes:
+    if averaged or plan.recipe.ema is None:
+        return checkpoint.load(path)
+    found = checkpoint.load_newest(folder / runs.CHECKPOINTS)
+    if found is None or found.step != plan.total_steps:
         raise Top1Error(
-            f"{data} has {len(manifest.header.classes)} classes, the network of {folder} "
-            f"{plan.recipe.model.num_classes} outputs. Give data of the classes it was trained on."
+            f"{folder / runs.CHECKPOINTS} has no checkpoint of the last step, {plan.total_steps}, which "
+            "alone holds the raw weights beside their average. Measure the average, or train again."
         )
-    torch.set_num_threads(threads or allotted_threads(1))
-    return _measure(plan, folder, checkpoint.load(path), manifest, _device(device), threads)
+    return replace(found, tensors=found.part("model"))
 
 
-def _device(asked: str) -> torch.device:
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise Top1Error("--device cuda was asked for, but torch sees no GPU here. Use --device cpu or auto.")
-    return torch.device("cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _measure(
-    plan: Plan,
-    folder: Path,
-    weights: checkpoint.Checkpoint,
-    manifest: Manifest,
-    device: torch.device,
-    threads: int | None,
-) -> list[dict[str, Any]]:
-    recipe, split = plan.recipe, manifest.split("val")
-    network = build(recipe.model, recipe.regularization)
-    network.load_state_dict(weights.tensors)
-    network.to(device).eval()
-    results = []
-    evaluations = [(i, target.evaluation) for i, target in enumerate(recipe.targets)]
-    for index, evaluation in evaluations or [(None, recipe.validation)]:
-        loader = EvalLoader(
-            split,
-            recipe.data,
-            evaluation,
-            batch=BATCH,
-            device_id=0 if device.type == "cuda" else None,
-            threads=threads or allotted_threads(1),
+def _asked_of_ensemble(
+    setting: Setting, ensemble: Ensemble, listed: bool
+) -> list[tuple[int | None, Evaluation]]:
+    if not ensemble.targets and not setting.protocol:
+        raise Top1Error(
+            f"no target of {ensemble.recipe.name} is an average of {ensemble.description}. "
+            "Give the runs a target names, or a --protocol."
         )
-        score = evaluate(network, loader, evaluation, images=len(split.labels), device=device)
-        results.append({"recipe": recipe.name, "run": str(folder), **result_of(index, evaluation, score)})
-    return results
+    asked = asked_of(setting, ensemble.recipe, listed)
+    if setting.protocol:
+        return [(i if i in ensemble.targets else None, e) for i, e in asked]
+    return [(i, e) for i, e in asked if i in ensemble.targets]

@@ -22,7 +22,7 @@ from pipeline.errors import Top1Error
 from pipeline.locks import locked
 from pipeline.result import Run, read_run
 from pipeline.run_card import description, final_metrics, params, tags, verdict_tags
-from pipeline.runs import ATTEMPTS, PLAN, RESULT
+from pipeline.runs import ATTEMPTS, EVALUATION, PLAN, RESULT
 from pipeline.tracking import METRICS_PER_CALL, Moment, Point, connect, experiment_id, find_run, moments, send
 from pipeline.verdict import Standing, standings
 from recipes.schema import Recipe
@@ -162,6 +162,8 @@ class Replay:
         client.set_terminated(position.run_id, "FINISHED", end_time=at or None)
         for name in (PLAN, RESULT):
             client.log_artifact(position.run_id, str(self.folder / name))
+        if (self.folder / EVALUATION).exists():
+            client.log_artifacts(position.run_id, str(self.folder / EVALUATION), EVALUATION)
         replace(position, result=result).save(self.folder)
         self.log("sent the result; everything is delivered")
 

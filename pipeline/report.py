@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from pipeline import runs
 from pipeline.journal import write_json
+from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
 from recipes.schema import Evaluation
@@ -118,7 +119,7 @@ class Report:
         """Write result.json: what every target measured, and at what cost."""
         seconds = facts["seconds"] + self.seconds_since_last_call()
         trained = self.plan.total_steps * self.plan.batch_size
-        result = {
+        result: dict[str, Any] = {
             "recipe": self.plan.recipe.name,
             "run": str(self.folder),
             "seed": self.plan.seed,
@@ -128,16 +129,21 @@ class Report:
             "images_per_second": trained / seconds,
             "last": facts["last"],
             "best": facts["best"],
-            "results": [result_of(index, evaluation, score) for index, evaluation, score in scores],
+            "results": [
+                result_of(index, evaluation, score)
+                | judged(facts["judged"], evaluation.protocol, score.images)
+                for index, evaluation, score in scores
+            ],
             "weights_sha256": sha256,
         }
         write_json(self.folder / runs.RESULT, result)
         self._saved = self.plan.total_steps
         self._write_status("finished", self.plan.total_steps)
-        for _, evaluation, score in scores:
+        for measured in result["results"]:
+            rule = "  median of the last five epochs" if "report" in measured else ""
             say(
-                f"result  top-1 {score.top1:.2f}  top-5 {score.top5:.2f}  +-{score.stderr:.2f}  "
-                f"{score.images} images  {evaluation.protocol}"
+                f"result  top-1 {measured['top1']:.2f}  top-5 {measured['top5']:.2f}  "
+                f"+-{measured['stderr']:.2f}  {measured['images']} images  {measured['protocol']}{rule}"
             )
 
     def _eta(self, done: int) -> float | None:

@@ -7,14 +7,14 @@ Judges nothing; that is `verdict.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Top1Error
 from pipeline.journal import NAME as JOURNAL
 from pipeline.journal import read_json, read_json_or_none
-from pipeline.runs import PLAN, RESULT, STATUS
+from pipeline.runs import ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS
 from recipes.schema import Recipe
 from recipes.serialize import from_dict
 
@@ -69,7 +69,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder. result: None until the run is finished."""
+    """One run folder. result: None until the run is finished.
+
+    members: of an ensemble, the recipe of each network that is averaged; empty for a single network.
+    """
 
     folder: Path
     id: str
@@ -80,16 +83,18 @@ class Run:
     command: str
     progress: Progress
     result: Result | None
+    members: tuple[str, ...] = ()
 
 
 def read_run(folder: str | Path) -> Run:
     """Read a run folder. Raises Top1Error, naming the file, where one is missing, damaged or incomplete."""
     folder = Path(folder)
-    plan = read_json(folder / PLAN)
+    plan = read_json_or_none(folder / ENSEMBLE) or read_json(folder / PLAN)
     result = read_json_or_none(folder / RESULT)
     progress = read_progress(folder)
     try:
-        return _run(folder, plan, progress, _result(folder / RESULT, result) if result else None)
+        run = _run(folder, plan, progress, _result(folder / RESULT, result) if result else None)
+        return _with_later_measurements(run, result) if result else run
     except (KeyError, TypeError, ValueError) as error:
         raise Top1Error(_not_understood(folder / PLAN, error)) from error
 
@@ -162,7 +167,25 @@ def _run(folder: Path, plan: dict[str, Any], progress: Progress, result: Result 
         command=str(plan.get("command") or ""),
         progress=progress,
         result=result,
+        members=tuple(str(member["recipe"]) for member in plan.get("members", ())),
     )
+
+
+def _with_later_measurements(run: Run, result: dict[str, Any]) -> Run:
+    """Add what `top1 eval` measured of these very weights on these data, under protocols not measured before.
+
+    Not where a median over epochs is judged: the final weights alone are one of its epochs.
+    """
+    assert run.result is not None
+    if run.recipe.report != "last":
+        return run
+    known = {m.protocol: m for m in run.result.measurements}
+    for path in sorted((run.folder / EVALUATION).glob("*.json")):
+        later = read_json(path)["result"]
+        made_of = (later.get("weights_sha256"), later.get("data"))
+        if made_of == (result.get("weights_sha256"), run.data.fingerprint):
+            known.setdefault(str(later["protocol"]), _measurement(later))
+    return replace(run, result=replace(run.result, measurements=tuple(known.values())))
 
 
 def _result(path: Path, data: dict[str, Any]) -> Result:

@@ -58,7 +58,8 @@ class Run:
     network: the bare network, whose names are the checkpoint's; model: the same, averaging gradients.
     frozen: which of its layers stand still, and when.
     losses: one per step since they were last read, on the device. scores: of the weights as they are now.
-    facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation.
+    facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation,
+    and what the report rule judges.
     """
 
     plan: Plan
@@ -74,7 +75,9 @@ class Run:
     books: Books | None = None
     losses: list[Tensor] = field(default_factory=list)
     scores: dict[Evaluation, Score] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=lambda: {"seconds": 0.0, "best": None, "last": None})
+    facts: dict[str, Any] = field(
+        default_factory=lambda: {"seconds": 0.0, "best": None, "last": None, "judged": []}
+    )
 
     @property
     def device_id(self) -> int | None:
@@ -208,7 +211,7 @@ def restore(run: Run) -> int:
         run.average.load(found.part("average") if found else run.network.state_dict())
     if found:
         _load_optimizer(run.optimizer, found)
-        run.facts.update({key: found.facts[key] for key in run.facts})
+        run.facts.update({key: found.facts.get(key, value) for key, value in run.facts.items()})
     return found.step if found else 0
 
 

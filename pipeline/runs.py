@@ -1,7 +1,8 @@
 """The run folder: where a run's files are, and who may write them. Light.
 
 runs/<recipe>/<stamp>-seed<N>/ holds plan.json, metrics.jsonl, status.json, attempts.jsonl, checkpoints/,
-logs/ and, at the end, result.json and weights.safetensors. It is the truth; everything else is a view.
+logs/ and, at the end, result.json, weights.safetensors and evaluation/ (`analysis.py`). It is the truth;
+everything else is a view.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pipeline.plan import Plan, plan_from_dict
 PLAN = "plan.json"
 STATUS = "status.json"
 RESULT = "result.json"
+EVALUATION = "evaluation"
+ENSEMBLE = "ensemble.json"
 ATTEMPTS = "attempts.jsonl"
 CHECKPOINTS = "checkpoints"
 WEIGHTS = "weights.safetensors"

@@ -14,15 +14,18 @@ import torch
 from torch import Tensor
 
 from pipeline import checkpoint, runs
+from pipeline.analysis import write_analysis
 from pipeline.data.loader import Batch, EvalLoader
+from pipeline.dense import form_of
 from pipeline.errors import Top1Error
-from pipeline.evaluate import Score, evaluate
+from pipeline.evaluate import Member, Score, evaluate
+from pipeline.judged import evaluations_of, is_judged, judged_record
 from pipeline.loss import micro_batch_loss
 from pipeline.models import set_dropout
 from pipeline.plan import Plan
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
-from pipeline.report import Report
+from pipeline.report import Report, result_of
 from pipeline.run import Run, open_run, save, weights_of_main
 from recipes.schema import Evaluation
 
@@ -36,6 +39,7 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], boo
     when the loss is not finite, and for what `open_run` raises.
     """
     with open_run(plan, folder, report) as (run, first_step):
+        check_forms(run)
         done = train_steps(run, first_step, stop_asked)
         if done < plan.total_steps:
             if run.books:
@@ -157,6 +161,9 @@ def validate(run: Run, done: int) -> bool:
     last = {"epoch": run.plan.epoch_at(done), "top1": score.top1, "top5": score.top5}
     best = run.facts["best"] is None or score.top1 > run.facts["best"]["top1"]
     run.facts |= {"last": last, "best": last if best else run.facts["best"]}
+    if is_judged(run.plan, done):
+        scores = {e.protocol: measure(run, e) for _, e in evaluations_of(run.plan.recipe)}
+        run.facts["judged"] = [*run.facts["judged"], judged_record(last["epoch"], scores)]
     if run.books:
         values = {"val/top1": score.top1, "val/top5": score.top5, "val/loss": score.loss}
         run.books.journal.append(done, last["epoch"], **values)
@@ -164,34 +171,43 @@ def validate(run: Run, done: int) -> bool:
     return best
 
 
+def check_forms(run: Run) -> None:
+    """Raise Top1Error where a target asks for a form the network does not have: now, not after training."""
+    for target in run.plan.recipe.targets:
+        form_of(run.network.eval(), target.evaluation)
+    run.network.train()
+
+
 def measure(run: Run, evaluation: Evaluation) -> Score:
     """Evaluate the current weights, or their average, on the whole validation split under a protocol."""
     if evaluation in run.scores:
         return run.scores[evaluation]
-    accelerator = run.accelerator
+    accelerator, plan = run.accelerator, run.plan
     weights = weights_of_main(run, averaged=evaluation.ema)
-    loader = EvalLoader(
-        run.manifest.split("val"),
-        run.plan.recipe.data,
-        evaluation,
-        batch=max(32, run.plan.micro_batch),
-        rank=accelerator.process_index,
-        world=accelerator.num_processes,
-        device_id=run.device_id,
-        threads=run.plan.threads,
-    )
+    form = form_of(run.network.eval(), evaluation)
 
     def forward(images: Tensor) -> Tensor:
         with accelerator.autocast():
-            return torch.func.functional_call(run.network, weights, (images,))
+            return torch.func.functional_call(form, named, (images,))
 
-    run.network.eval()
-    score = evaluate(
-        forward,
-        loader,
+    named = {f"network.{name}": tensor for name, tensor in weights.items()}
+    batch = max(32, plan.micro_batch)
+    loader = EvalLoader(
+        run.manifest.split("val"),
+        plan.recipe.data.color,
         evaluation,
-        images=run.plan.data.val_images,
+        batch=batch,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+        device_id=run.device_id,
+        threads=plan.threads,
+    )
+    score = evaluate(
+        [Member(forward, plan.recipe.data.normalize)],
+        loader,
+        images=plan.data.val_images,
         device=accelerator.device,
+        most_images=batch,
         reduce=lambda total: accelerator.reduce(total, "sum"),
     )
     run.network.train()
@@ -203,8 +219,7 @@ def finish(run: Run) -> None:
     """Measure every target under its own protocol and write the weights and the result."""
     recipe = run.plan.recipe
     reestimate(run)
-    evaluations = [(i, target.evaluation) for i, target in enumerate(recipe.targets)]
-    scores = [(i, e, measure(run, e)) for i, e in evaluations or [(None, recipe.validation)]]
+    scores = [(i, e, measure(run, e)) for i, e in evaluations_of(recipe)]
     weights = weights_of_main(run, averaged=True)
     if not run.books:
         return
@@ -212,4 +227,8 @@ def finish(run: Run) -> None:
     tensors = {name: tensor.detach().to("cpu").contiguous() for name, tensor in weights.items()}
     facts = {"recipe": recipe.name, "plan": run.plan.id, "averaged": run.average is not None}
     checkpoint.write_tensors(run.folder / runs.WEIGHTS, tensors, facts)
-    run.books.report.finished(run.facts, scores, checkpoint.checksum(tensors))
+    digest = checkpoint.checksum(tensors)
+    for index, evaluation, score in scores:
+        made_of = {"weights_sha256": digest, "data": run.plan.data.fingerprint}
+        write_analysis(run.folder, result_of(index, evaluation, score) | made_of, score, run.manifest.header)
+    run.books.report.finished(run.facts, scores, digest)

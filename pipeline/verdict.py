@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pipeline.ensemble import is_of
 from pipeline.result import Measurement, Run
 from recipes.schema import Recipe, Target
 
@@ -57,11 +58,16 @@ class Standing:
 
 
 def standings(run: Run, book: Mapping[str, Recipe]) -> list[Standing]:
-    """Return how a run stands against each target of its recipe, in the recipe's order."""
+    """Return how a run stands against each target of its recipe, in the recipe's order.
+
+    An ensemble stands against the targets that average such networks only.
+    """
     targets = targets_of(run, book)
     shared = [*_state_reasons(run), *_recipe_reasons(run.recipe, book), *_data_reasons(run)]
     found = []
     for index, target in enumerate(targets):
+        if run.members and not is_of(run.recipe, target, run.members):
+            continue
         measured = measurement_for(run, index, target)
         reasons = (*shared, *_target_reasons(run, target, measured))
         found.append(Standing(run, target, measured, reasons))
@@ -148,7 +154,7 @@ def _is_wanted_data(run: Run) -> bool:
 
 
 def _target_reasons(run: Run, target: Target, measured: Measurement | None) -> Iterable[str]:
-    if target.ensemble > 1:
+    if target.ensemble > 1 and not run.members:
         yield f"the target averages {target.ensemble} networks, this is one"
     if target.extra_data != "none" and run.recipe.starts_from is None:
         yield f"the target's networks saw more data: {target.extra_data}"

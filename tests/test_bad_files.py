@@ -18,7 +18,6 @@ from pipeline.data.sampling import epoch_order
 from pipeline.errors import Top1Error
 from pipeline.progressive import Stage
 from recipes.schema import (
-    CenterCrop,
     Data,
     Evaluation,
     HorizontalFlip,
@@ -181,15 +180,10 @@ def test_what_decodes_equals_pils_rgb(kind, indexed, tmp_path):
         for number, content in enumerate(odd):
             (folder / split / f"n{number}" / f"{number:04d}.JPEG").write_bytes(content)
     (trained,) = loader(folder, WHOLE, batch_size=2).batches(0, 1)
-    measured = EvalLoader(
-        Manifest.load(folder).split("val"),
-        Data(2, (CenterCrop(SIDE, SIDE),), PLAIN),
-        Evaluation(SIDE, (SIDE,)),
-        batch=2,
-    )
-    evaluated = next(iter(measured))
-    for batch in (trained, evaluated):
-        for index, pixels in zip(batch.indices.tolist(), batch.images, strict=True):
+    split = Manifest.load(folder).split("val")
+    evaluated = next(iter(EvalLoader(split, "rgb", Evaluation(SIDE, (SIDE,)), batch=2)))
+    for indices, images in ((trained.indices, trained.images), (evaluated.indices, evaluated.scales[0])):
+        for index, pixels in zip(indices.tolist(), images, strict=True):
             theirs = np.asarray(Image.open(io.BytesIO(odd[index])).convert("RGB"), np.float32)
             ours = pixels.numpy().transpose(1, 2, 0)
             assert np.array_equal(ours, theirs) or np.array_equal(ours[:, ::-1], theirs)  # or mirrored
@@ -322,6 +316,5 @@ def test_a_thousand_mutated_jpegs_neither_end_nor_shorten_an_epoch(tmp_path):
 def test_evaluation_is_refused_with_the_name_of_the_file(kind, tree):
     split = Manifest.load(tree).split("val")
     BAD[kind](split.path(17))
-    data = Data(1, (CenterCrop(32, 32),), PLAIN)
     with pytest.raises(Top1Error, match=rf"{split.path(17)} does not decode"):
-        list(EvalLoader(split, data, Evaluation(32, (32,)), batch=8))
+        list(EvalLoader(split, "rgb", Evaluation(32, (32,)), batch=8))

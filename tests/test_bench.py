@@ -107,3 +107,19 @@ def test_doctor_names_what_is_missing_without_a_traceback():
 
 def test_the_build_of_dali_is_read_from_its_distributions_name():
     assert machine.dali_builds().keys() == {13}
+
+
+def test_bench_eval_compares_whole_evaluations_on_the_same_files(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--images", "8", "--batch", "4", "--rounds", "6", "--threads", "1", "--ten-crop", "--json"]
+    assert main(["bench", "eval", "--network", "shufflenet_v2_x0_5", *asked]) == 0
+    found = json.loads(capsys.readouterr().out)
+    names = [(row["name"], row["against"]) for row in found["rows"]]
+    assert names == [
+        ("imagefolder", "imagefolder"),
+        ("top1", "imagefolder"),
+        ("imagefolder ten_crop", "imagefolder ten_crop"),
+        ("top1 ten_crop", "imagefolder ten_crop"),
+    ]
+    assert {row["images"] for row in found["rows"]} == {8}
+    assert [goal["least"] for goal in found["goals"]] == [1.0, 1.0]

@@ -20,6 +20,7 @@ LIGHT = {
     "pipeline.journal", "pipeline.runs", "pipeline.report", "pipeline.result", "pipeline.verdict",
     "pipeline.tables", "pipeline.book_list", "pipeline.recipe_page", "pipeline.columns",
     "pipeline.data.header", "pipeline.locks", "data_prep.progress", "data_prep.published",
+    "pipeline.judged", "pipeline.ensemble", "pipeline.protocols", "pipeline.timm_figures",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package
@@ -120,7 +121,13 @@ def test_environment_variables_are_read_by_the_launching_side_only():
         if "os.environ" in path.read_text() and m.startswith(("recipes", "pipeline"))
     }
     # tracking sets MLflow's own variables in its process; report notes the SLURM job of an attempt.
-    assert reading <= {"pipeline.commands.run", "pipeline.planning", "pipeline.tracking", "pipeline.report"}
+    assert reading <= {
+        "pipeline.commands.run",
+        "pipeline.commands.evaluate",
+        "pipeline.planning",
+        "pipeline.tracking",
+        "pipeline.report",
+    }
 
 
 @pytest.mark.parametrize(

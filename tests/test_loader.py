@@ -172,22 +172,21 @@ def test_a_batch_larger_than_the_data_is_told_with_both_numbers(train):
 )
 def test_every_image_is_evaluated_exactly_once(digits, images, world, batch):
     split = digits.split("val").take(np.arange(images))
-    evaluation = Evaluation(32, (32,))
-    seen = []
-    for rank in range(world):
-        ours = EvalLoader(split, random_data(), evaluation, batch=batch, rank=rank, world=world)
-        parts = list(ours)
-        assert len(parts) == len(ours)
-        assert all(0 < len(part.images) <= batch for part in parts)
-        for part in parts:
-            assert len(part.images) == len(part.labels) == len(part.indices)
-            assert part.labels.tolist() == split.labels[part.indices.numpy()].tolist()
-            seen += part.indices.tolist()
-    assert sorted(seen) == list(range(images))
+    for evaluation in (Evaluation(32, (32,)), Evaluation(32, (32, 48), "dense")):
+        seen = []
+        for rank in range(world):
+            ours = EvalLoader(split, "rgb", evaluation, batch=batch, rank=rank, world=world)
+            parts = list(ours)
+            assert len(parts) == len(ours)
+            for part in parts:
+                assert 0 < len(part.indices) <= batch
+                assert [len(scale) for scale in part.scales] == [len(part.indices)] * len(evaluation.resize)
+                seen += part.indices.tolist()
+        assert sorted(seen) == list(range(images))
 
 
 def test_a_second_evaluation_equals_the_first_and_an_abandoned_one_does_no_harm(digits):
-    ours = EvalLoader(digits.split("val"), random_data(), Evaluation(32, (32,)), batch=100)
-    first = [batch.images for batch in ours]
+    ours = EvalLoader(digits.split("val"), "rgb", Evaluation(32, (32,)), batch=100)
+    first = [torch.stack(areas.scales[0]) for areas in ours]
     next(iter(ours))
-    assert all(torch.equal(a, b.images) for a, b in zip(first, ours, strict=True))
+    assert all(torch.equal(a, torch.stack(b.scales[0])) for a, b in zip(first, ours, strict=True))

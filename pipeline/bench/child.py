@@ -69,13 +69,14 @@ def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
     import torch
 
+    from pipeline.bench.evaluations import EVALUATIONS
     from pipeline.bench.loaders import LOADERS, Setting
 
     told = json.loads(sys.stdin.readline())
     loader, batches = told.pop("loader"), told.pop("batches")
     # One thread a process: the loaders' own threads and workers are what is counted.
     torch.set_num_threads(1)
-    stream = LOADERS[loader](Setting(**{**told, "folder": Path(told["folder"])}))
+    stream = {**LOADERS, **EVALUATIONS}[loader](Setting(**{**told, "folder": Path(told["folder"])}))
     for timing in measured_rounds(stream, batches, sys.stdin):
         print(json.dumps(asdict(timing)), file=answers, flush=True)
 

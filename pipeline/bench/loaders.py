@@ -24,13 +24,17 @@ _STEPS = 2**40  # no bench takes as many
 
 @dataclass(frozen=True)
 class Setting:
-    """What is loaded and how. folder: with a manifest; for all but our loader, also with train/<class>/*."""
+    """What is loaded and how. folder: with a manifest; for all but our loader, also with train/<class>/*.
+
+    network: of torchvision, where an evaluation is measured.
+    """
 
     folder: Path
     size: int
     batch: int
     threads: int
     randaugment: bool = False
+    network: str = ""
 
 
 Stream = Iterator[torch.Tensor]

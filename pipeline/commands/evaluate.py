@@ -1,30 +1,145 @@
-"""`top1 eval`: weights under a protocol."""
+"""`top1 eval` and `top1 weights`: trained or published weights under a protocol."""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, add_device, print_json
+from pipeline.commands.options import RUNS, add_command, add_device, positive, print_json
+from pipeline.errors import UsageError
 
 
 def add(commands: Any) -> None:
-    evaluate = add_command(commands, "eval", _eval, "measure a finished run under each target's protocol")
-    evaluate.add_argument("run", type=Path, metavar="RUN", help="run folder")
-    evaluate.add_argument("--data", type=Path, help="other prepared data than the run's own")
+    evaluate = add_command(
+        commands, "eval", _eval, "measure a run, an ensemble or weights under each target's protocol"
+    )
+    evaluate.add_argument(
+        "what", nargs="?", metavar="RUN|RECIPE", help="run folder; with --weights a recipe or library:network"
+    )
+    evaluate.add_argument("--data", type=Path, help="prepared data (default: the run's own)")
+    evaluate.add_argument(
+        "--protocol",
+        metavar="P",
+        help="another protocol, e.g. 'ten_crop 224/256 bicubic', 'dense 224/256,384'",
+    )
+    evaluate.add_argument(
+        "--weights",
+        metavar="W",
+        help="torchvision, timm (with :TAG others than the default), or a .pth or .safetensors file",
+    )
+    evaluate.add_argument(
+        "--new-head",
+        action="store_true",
+        help="with --weights FILE: an untrained classifier for the data's classes",
+    )
+    evaluate.add_argument(
+        "--ensemble", nargs="+", type=Path, metavar="RUN", help="average the networks of these runs"
+    )
+    evaluate.add_argument(
+        "--runs", type=Path, default=RUNS, help="where an ensemble's result goes (default runs)"
+    )
+    evaluate.add_argument(
+        "--blacklist",
+        type=Path,
+        metavar="FILE",
+        help="leave out the validation images whose numbers it lists",
+    )
+    evaluate.add_argument("--batch", type=positive, default=64, help="crops in one pass (default 64)")
     add_device(evaluate)
+
+    weights = add_command(
+        commands, "weights", _weights, "published weights of this lineage, and what each should give"
+    )
+    weights.add_argument(
+        "--markdown", action="store_true", help="as the Markdown page docs/published_weights.md"
+    )
 
 
 def _eval(options: argparse.Namespace) -> int:
-    from pipeline.measure import measure_run
+    _check_options(options)
+    from pipeline.planning import allotted_threads
+    from pipeline.protocols import protocol_of
 
-    results = measure_run(options.run, options.data, options.device, options.threads)
-    if options.json:
+    protocol = protocol_of(options.protocol) if options.protocol else None
+    from pipeline.measuring import Setting
+    from pipeline.ranks import join
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    threads = options.threads or allotted_threads(local)
+    setting = Setting(
+        ranks=join(options.device, world, threads),
+        threads=threads,
+        data=options.data,
+        protocol=protocol,
+        blacklist=options.blacklist,
+        batch=options.batch,
+    )
+    if options.ensemble:
+        from pipeline.measure import measure_ensemble
+
+        results = measure_ensemble(setting, options.ensemble, options.runs)
+    elif options.weights:
+        from pipeline.measure_weights import measure_weights
+
+        results = measure_weights(setting, options.what, options.weights, options.new_head)
+    else:
+        from pipeline.measure import measure_run
+
+        results = measure_run(setting, Path(options.what))
+    return _print(results, options.json) if setting.ranks.is_main else 0
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Raise UsageError where options contradict each other."""
+    if bool(options.what) == bool(options.ensemble):
+        raise UsageError("give one of RUN, RECIPE with --weights, and --ensemble RUN RUN ...")
+    if options.ensemble and options.weights:
+        raise UsageError("--ensemble averages runs; leave --weights out.")
+    if options.new_head and not options.weights:
+        raise UsageError("--new-head belongs to --weights FILE.")
+    if not options.ensemble and not options.weights and not Path(options.what).exists():
+        import recipes
+
+        if options.what in recipes.all_recipes():
+            raise UsageError(
+                f"{options.what} is a recipe, not a run; add --weights torchvision, timm or FILE, "
+                "or give a run folder."
+            )
+
+
+def _print(results: list[dict[str, Any]], json: bool) -> int:
+    if json:
         return print_json(results[0] if len(results) == 1 else {"results": results})
     for result in results:
-        print(
-            f"{result['recipe']}  top-1 {result['top1']:.2f} +-{result['stderr']:.2f}  "
-            f"top-5 {result['top5']:.2f}  {result['images']} images  {result['protocol']}"
-        )
+        print(_line(result))
+    return 0
+
+
+def _line(result: dict[str, Any]) -> str:
+    line = (
+        f"{result['recipe']}  top-1 {result['top1']:.2f} +-{result['stderr']:.2f}  "
+        f"top-5 {result['top5']:.2f}  ECE {result['ece']:.2f}  {result['images']} images  "
+        f"{result['protocol']}"
+    )
+    if listed := result.get("blacklist"):
+        line += f"  {listed['entries']} left out by {listed['file']}"
+    if members := result.get("ensemble"):
+        line += f"  mean of {len(members)} networks"
+    if result.get("new_head"):
+        line += "  untrained new head"
+    found = result.get("published")
+    if found and found["top1"] is not None:
+        line += f"\n  published  top-1 {found['top1']:.2f}  top-5 {found['top5']:.2f}  {found['protocol']}"
+    return line
+
+
+def _weights(options: argparse.Namespace) -> int:
+    from pipeline.published_page import page, rows
+
+    if options.json:
+        return print_json({"weights": rows()})
+    print(page(rows(), markdown=options.markdown), end="")
     return 0

@@ -32,6 +32,21 @@ def add(commands: Any) -> None:
         "--peers", nargs="*", choices=PEERS, default=list(PEERS), help="which others (default all)"
     )
 
+    evaluation = add_command(
+        kinds, "eval", _bench_eval, "images a second of our evaluation and of torchvision's plain loop"
+    )
+    evaluation.add_argument(
+        "--data", type=Path, help="prepared data (default: generated, of ImageNet's sizes)"
+    )
+    evaluation.add_argument("--images", type=positive, default=256, help="images a round (default 256)")
+    evaluation.add_argument("--batch", type=positive, default=32, help="images a batch (default 32)")
+    evaluation.add_argument("--rounds", type=positive, default=8, help="rounds of every row (default 8)")
+    evaluation.add_argument("--threads", type=positive, help="threads or workers (default: CPUs allotted)")
+    evaluation.add_argument(
+        "--network", default="mobilenet_v3_small", metavar="NAME", help="of torchvision, random weights"
+    )
+    evaluation.add_argument("--ten-crop", action="store_true", help="also under ten crops")
+
     doctor = add_command(commands, "doctor", _doctor, "what is installed, whether it fits, how fast it loads")
     doctor.add_argument("--data", type=Path, help="prepared data to load from (default: generated)")
     doctor.add_argument("--runs", type=Path, default=RUNS, help="where runs would go (default runs)")
@@ -56,6 +71,28 @@ def _bench_loader(options: argparse.Namespace) -> int:
         peers=tuple(options.peers),
     )
     answer = bench_loader(bench, tell)
+    if options.json:
+        return print_json(answer)
+    print(bench_text(answer))
+    return 0
+
+
+def _bench_eval(options: argparse.Namespace) -> int:
+    from pipeline.bench.evaluation import EvalBench, bench_eval
+    from pipeline.bench.figures import bench_text
+    from pipeline.planning import allotted_threads
+
+    bench = EvalBench(
+        data=options.data,
+        cache=CACHE / "bench-images",
+        images=options.images,
+        batch=options.batch,
+        rounds=options.rounds,
+        threads=options.threads or allotted_threads(1),
+        network=options.network,
+        ten_crop=options.ten_crop,
+    )
+    answer = bench_eval(bench, tell)
     if options.json:
         return print_json(answer)
     print(bench_text(answer))

@@ -60,13 +60,13 @@ def train_windows(geometry: Geometry, sizes: Pixels, draw: Draw) -> Windows:
             return _cropped(sizes, resized, center(resized, draw.image_size), draw.image_size)
 
 
-def evaluation_windows(evaluation: Evaluation, sizes: Pixels) -> Windows:
-    """Return the windows of a protocol with one resize.
+def evaluation_windows(evaluation: Evaluation, sizes: Pixels, scale: int | None = None) -> Windows:
+    """Return the windows of a protocol at one of its scales; the only one where it has one.
 
-    A single crop is crop x crop. For ten crops it is the area they are cut from: the whole resized image,
+    A single crop is crop x crop. For other views it is the area they are taken from: the whole resized image,
     or with `central_square` its central resize x resize.
     """
-    (resize,) = evaluation.resize
+    (resize,) = evaluation.resize if scale is None else (scale,)
     start, window = _evaluation_window(evaluation, sizes)
     squash = evaluation.squash or evaluation.window is not None
     resized = _squashed(sizes, resize) if squash else short_side_to(window, resize)

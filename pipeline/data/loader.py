@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from pipeline.data.feed import Chunk, Feed
 from pipeline.data.geometry import Windows, evaluation_windows, train_windows
 from pipeline.data.graph import Decoding, Device, training_graph
 from pipeline.data.operation import Draw
-from pipeline.data.resize import normalized, resized_crops
+from pipeline.data.resize import resized_crops
 from pipeline.data.sampling import Indices, Shard, epoch_order, repeat_numbers, steps_per_epoch
 from pipeline.data.split import Split
 from pipeline.errors import Top1Error
@@ -31,7 +32,7 @@ from recipes.schema import (
     RandomErasing,
 )
 
-__all__ = ["Batch", "EvalLoader", "Shard", "TrainLoader"]
+__all__ = ["Areas", "Batch", "EvalLoader", "Shard", "TrainLoader"]
 
 # Small micro-batches are made together: a DALI batch costs about a millisecond however small it is.
 _IMAGES_TOGETHER = 64
@@ -43,15 +44,25 @@ class Batch:
 
     images: (N, C, H, W) float32. labels: (N,) int64, on the images' device. indices: (N,) int64, the
     numbers in the split of the images seen, a bad file's being that of its substitute. step: the optimizer
-    step (evaluation: the batch's number). sizes: (N, 2) int64, height and width of the area that is image,
-    where it varies (ten crops of whole images); zeros lie right and below.
+    step.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
     indices: torch.Tensor
     step: int
-    sizes: torch.Tensor | None = None
+
+
+@dataclass
+class Areas:
+    """Images to be measured, each decoded once and at every scale of the protocol, not yet normalized.
+
+    scales: for each scale the images, (C, h, w) of whole grey levels, uint8 or float32, each of its own size
+    where views are taken from whole images. indices: (N,) int64, their numbers in the split.
+    """
+
+    scales: list[list[torch.Tensor]]
+    indices: torch.Tensor
 
 
 class TrainLoader:
@@ -161,17 +172,18 @@ class TrainLoader:
 
 
 class EvalLoader:
-    """This rank's contiguous part of a split: over the ranks every image exactly once, the last batch short.
+    """This rank's part of a split: over the ranks every image exactly once, the last batch short.
 
-    evaluation: with one resize; a protocol of several scales takes one loader each. For ten crops the images
-    are the areas the crops are cut from. With more ranks than images some ranks yield nothing. An image that
-    does not decode raises Top1Error: a number over the others would not be the set's.
+    evaluation: decides scales and areas; `pipeline.views` makes of an area what the network sees. Where whole
+    images are seen, images of one size come together, so that few passes hold many.
+    With more ranks than images some ranks yield nothing. An image that does not decode raises Top1Error: a
+    number over the others would not be the set's.
     """
 
     def __init__(
         self,
         split: Split,
-        data: Data,
+        color: Literal["rgb", "gray"],
         evaluation: Evaluation,
         *,
         batch: int,
@@ -180,57 +192,42 @@ class EvalLoader:
         device_id: int | None = None,
         threads: int = 1,
     ) -> None:
-        if len(evaluation.resize) != 1:
-            raise ValueError(f"one loader serves one scale, not {evaluation.resize}")
-        self._split = split
-        self._evaluation = evaluation
+        self.split = split
+        self.evaluation = evaluation
         self._batch = batch
-        self._part = range(rank * len(split) // world, (rank + 1) * len(split) // world)
+        self._part = np.arange(rank * len(split) // world, (rank + 1) * len(split) // world)
+        if evaluation.views == "dense":
+            height, width = split.sizes[self._part].T
+            self._part = self._part[np.lexsort((width, height))]
         self._feed = Feed(
             split,
-            Decoding("image", data.color),
-            self._windows,
+            Decoding("image", color),
+            lambda draw: self._windows(draw, evaluation.resize[0]),
             _refuse_bad_file,
             Device(device_id, threads),
             most_images=batch,
         )
-        device = "cpu" if device_id is None else f"cuda:{device_id}"
-        self._mean = torch.tensor(data.normalize.mean, device=device)[:, None, None]
-        self._std = torch.tensor(data.normalize.std, device=device)[:, None, None]
 
     def __len__(self) -> int:
         """Batches of this rank."""
         return -(-len(self._part) // self._batch)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Areas]:
+        how = (self.evaluation.interpolation, self.evaluation.antialias)
         for chunk, images in self._feed.run(self._chunks()):
-            windows = self._windows(chunk.draw)
-            evaluation = self._evaluation
-            crops = resized_crops(images, windows, evaluation.interpolation, evaluation.antialias)
-            made = normalized(crops, self._mean, self._std)
-            batch = Batch(
-                made,
-                _labels(self._split, chunk, made),
-                torch.from_numpy(chunk.draw.indices),
-                chunk.steps[0],
-            )
-            if self._varies:
-                batch.sizes = torch.from_numpy(windows.crop_shape.astype(np.int64))
-            yield batch
-
-    @property
-    def _varies(self) -> bool:
-        """Whether images come out at sizes of their own."""
-        return self._evaluation.views == "ten_crop" and not self._evaluation.central_square
+            scales = [
+                resized_crops(images, self._windows(chunk.draw, scale), *how)
+                for scale in self.evaluation.resize
+            ]
+            yield Areas(scales, torch.from_numpy(chunk.draw.indices))
 
     def _chunks(self) -> Iterator[Chunk]:
-        for number, first in enumerate(range(self._part.start, self._part.stop, self._batch)):
-            indices = np.arange(first, min(first + self._batch, self._part.stop))
-            nothing_drawn = Draw(0, 0, indices, np.zeros_like(indices), self._evaluation.crop)
-            yield Chunk([number], nothing_drawn)
+        for first in range(0, len(self._part), self._batch):
+            indices = self._part[first : first + self._batch]
+            yield Chunk([first], Draw(0, 0, indices, np.zeros_like(indices), self.evaluation.crop))
 
-    def _windows(self, draw: Draw) -> Windows:
-        return evaluation_windows(self._evaluation, self._split.sizes[draw.indices])
+    def _windows(self, draw: Draw, scale: int) -> Windows:
+        return evaluation_windows(self.evaluation, self.split.sizes[draw.indices], scale)
 
 
 def _refuse_bad_file(bad: BadFile) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -39,36 +38,22 @@ def resized_crops(
     crops = []
     for image, (start, shape, size, crop_start, crop_shape) in zip(images, rows, strict=True):
         window = image[start[0] : start[0] + shape[0], start[1] : start[1] + shape[1]].permute(2, 0, 1)
-        crops.append(_crop(_resize(window, size, interpolation, antialias), crop_start, crop_shape))
+        crops.append(_crop(resized(window, size, interpolation, antialias), crop_start, crop_shape))
     return crops
 
 
-def normalized(images: list[Tensor], mean: Tensor, std: Tensor) -> Tensor:
-    """Stack images (C, h, w) to float32 (N, C, H, W), normalized; zeros right and below smaller ones.
-
-    mean, std: (C, 1, 1), of pixels on 0..255.
-    """
-    sizes = [image.shape[1:] for image in images]
-    height, width = (max(sides) for sides in zip(*sizes, strict=True))
-    if all(size == (height, width) for size in sizes):
-        return torch.stack(images).float().sub_(mean).div_(std)
-    stacked = torch.zeros(len(images), len(mean), height, width, device=mean.device)
-    for place, image, (h, w) in zip(stacked, images, sizes, strict=True):
-        place[:, :h, :w] = (image - mean) / std
-    return stacked
-
-
-def _resize(window: Tensor, size: list[int], interpolation: Interpolation, antialias: bool) -> Tensor:
+def resized(window: Tensor, size: list[int], interpolation: Interpolation, antialias: bool) -> Tensor:
+    """Return an image (C, h, w), uint8 or float32, at a size (height, width), as `resized_crops` has it."""
     if list(window.shape[1:]) == size:
-        return window
+        return window if antialias else window.float()
     if interpolation == "nearest":
         rows, columns = (_nearest(n, m) for n, m in zip(window.shape[1:], size, strict=True))
         return window[:, rows][:, :, columns]
     options: dict[str, Any] = {"size": size, "mode": interpolation, "antialias": antialias}
     # Bytes are resized as bytes, but not on a GPU, which has no such kernel, nor without antialias.
     as_bytes = antialias and not window.is_cuda
-    resized = functional.interpolate(window[None] if as_bytes else window[None].float(), **options)[0]
-    return resized if as_bytes or not antialias else resized.round_().clamp_(0, 255)
+    made = functional.interpolate(window[None] if as_bytes else window[None].float(), **options)[0]
+    return made if as_bytes or not antialias else made.round_().clamp_(0, 255)
 
 
 def _nearest(length: int, size: int) -> NDArray[np.int64]:

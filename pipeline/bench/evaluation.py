@@ -1,0 +1,81 @@
+"""`top1 bench eval`: our evaluation beside torchvision's plain loop, the same files and network."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import machine
+from pipeline.bench.figures import LEAST_ROUNDS, Goal, Row, goal_json, row_json
+from pipeline.bench.images import generate, stage
+from pipeline.bench.rounds import interleaved
+from pipeline.errors import UsageError
+
+_BASELINE = "imagefolder"
+_GOALS = (Goal("top1", _BASELINE, 1.0), Goal("top1 ten_crop", "imagefolder ten_crop", 1.0))
+
+
+@dataclass(frozen=True)
+class EvalBench:
+    """What to measure. data: a prepared folder, None for generated images, kept in `cache`.
+
+    network: of torchvision, with random weights. ten_crop: also under ten crops.
+    """
+
+    data: Path | None
+    cache: Path
+    images: int = 256
+    size: int = 224
+    batch: int = 32
+    rounds: int = 8
+    threads: int = 1
+    network: str = "mobilenet_v3_small"
+    ten_crop: bool = False
+
+
+def bench_eval(bench: EvalBench, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Measure; return the answer of `bench eval --json`."""
+    if bench.rounds < LEAST_ROUNDS:
+        raise UsageError(
+            f"--rounds {bench.rounds} cannot tell a difference from noise; {LEAST_ROUNDS} is the least."
+        )
+    if bench.images % bench.batch:
+        raise UsageError(f"--images {bench.images} is no multiple of --batch {bench.batch}.")
+    kinds = ["", " ten_crop"] if bench.ten_crop else [""]
+    rows = [Row(f"{name}{kind}", f"{_BASELINE}{kind}") for kind in kinds for name in (_BASELINE, "top1")]
+    with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
+        tell(f"images      {bench.images} {'from ' + str(bench.data) if bench.data else 'generated'}")
+        data = bench.data or generate(bench.cache, bench.images, bench.threads)
+        files = stage(data, bench.images, Path(folder) / "files")
+        timings = interleaved({row.name: _told(bench, row.name, files) for row in rows}, bench.rounds, tell)
+    goals = [goal for goal in _GOALS if goal.name in timings]
+    return {
+        "machine": {
+            "cpu": machine.cpu_model(),
+            "cpus": machine.cpus_allotted(),
+            "threads": bench.threads,
+            "batch": bench.batch,
+            "rounds": bench.rounds,
+            "images": bench.images,
+            "network": bench.network,
+            **machine.versions(("torch", "torchvision", "pillow")),
+        },
+        "baseline": _BASELINE,
+        "rows": [row_json(row, timings) for row in rows],
+        "goals": [goal_json(goal, timings) for goal in goals],
+    }
+
+
+def _told(bench: EvalBench, name: str, files: Path) -> dict[str, Any]:
+    return {
+        "loader": f"eval {name}",
+        "folder": str(files),
+        "size": bench.size,
+        "batch": bench.batch,
+        "threads": bench.threads,
+        "network": bench.network,
+        "batches": bench.images // bench.batch,
+    }
