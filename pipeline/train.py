@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils import get_total_norm
 
 from pipeline import checkpoint, runs
 from pipeline.data.loader import Batch, EvalLoader
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Score, evaluate
+from pipeline.gpu import gpu_figures
 from pipeline.mixing import mix
 from pipeline.models import set_dropout
 from pipeline.plan import MIXING_BLOCK, Plan
 from pipeline.progressive import Stage, stage_at
-from pipeline.report import Report
+from pipeline.report import Report, Waited
 from pipeline.run import Run, open_run, save, weights_of_main
 from recipes.schema import Evaluation
 
@@ -49,16 +52,17 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], boo
 def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> int:
     """Train from `first_step` to the end, or until asked to stop; return the number of steps done."""
     plan = run.plan
-    batches = run.loader.batches(first_step, plan.total_steps)
+    batches = Waited(run.loader.batches(first_step, plan.total_steps))
     for step in range(first_step, plan.total_steps):
-        train_step(run, step, itertools.islice(batches, plan.accumulation))
         done = step + 1
         last = done == plan.total_steps
         epoch_ends = last or done % plan.steps_per_epoch == 0
         saving = epoch_ends or done % plan.checkpoint_every == 0
+        logging = saving or done % plan.log_every == 0
+        norm = train_step(run, step, itertools.islice(batches, plan.accumulation), logging)
         stopping = agree_to_stop(run, done, stop_asked)
-        if saving or stopping or done % plan.log_every == 0:
-            log(run, done)
+        if logging or stopping:
+            log(run, done, norm, batches.take_seconds())
         best = epoch_ends and validate(run, done)
         if run.books and (saving or stopping):
             save(run, done, best)
@@ -67,8 +71,12 @@ def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> in
     return plan.total_steps
 
 
-def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
-    """One optimizer step over this rank's micro-batches of the global batch."""
+def train_step(run: Run, step: int, batches: Iterable[Batch], logging: bool = False) -> Tensor | None:
+    """One optimizer step over this rank's micro-batches of the global batch.
+
+    Returns the gradient's norm, on the device, where the recipe clips it or the step is logged: elsewhere
+    it would cost a pass over the gradients for nothing.
+    """
     plan, accelerator = run.plan, run.accelerator
     regularization = plan.recipe.regularization
     stage = stage_at(plan.stages, step)
@@ -85,14 +93,24 @@ def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
                 loss = micro_batch_loss(run, batch, part, stage) / plan.accumulation
             accelerator.backward(loss)
         losses.append(loss.detach())
+    norm = None
     if regularization.clip_norm:
-        accelerator.clip_grad_norm_(run.model.parameters(), regularization.clip_norm)
+        norm = accelerator.clip_grad_norm_(run.model.parameters(), regularization.clip_norm)
+    elif logging:
+        norm = gradient_norm(run)
     run.optimizer.step()
     run.optimizer.optimizer.zero_grad()  # Accelerate's inspects a signature each time: 0.1 ms
     # A step that the fp16 scaler skipped moved no weight and must not move the average.
     if run.average and not run.optimizer.step_was_skipped:
         run.average.update(step)
     run.losses.append(torch.stack(losses).sum())
+    return norm
+
+
+def gradient_norm(run: Run) -> Tensor:
+    """Return the global L2 norm of the gradient, on the device; the same on every rank."""
+    run.accelerator.unscale_gradients(run.optimizer)  # fp16's are scaled; the step does not do it twice
+    return get_total_norm(p.grad for p in run.network.parameters() if p.grad is not None)
 
 
 def micro_batch_loss(run: Run, batch: Batch, part: int, stage: Stage) -> Tensor:
@@ -151,12 +169,15 @@ def agree_to_stop(run: Run, done: int, stop_asked: Callable[[], bool]) -> bool:
     return run.accelerator.reduce(asked, "sum").item() > 0
 
 
-def log(run: Run, done: int) -> None:
-    """Read the losses since the last time, at once, and write them down.
+def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
+    """Read the losses since the last time and the gradient's norm, all at once, and write them down.
 
+    waited: seconds since the last time that the loop waited for batches.
     Raises Top1Error, naming the step, when one is not finite: nothing is saved after such a step.
     """
-    losses = run.accelerator.reduce(torch.stack(run.losses), "mean").tolist()
+    norms = [] if norm is None else [norm.float()]
+    numbers = run.accelerator.reduce(torch.stack([*run.losses, *norms]), "mean").tolist()
+    losses, norms = numbers[: len(run.losses)], numbers[len(run.losses) :]
     run.losses.clear()
     for step, loss in enumerate(losses, start=done - len(losses)):
         if abs(loss) == float("inf") or loss != loss:
@@ -166,20 +187,31 @@ def log(run: Run, done: int) -> None:
                 f"{run.folder} is of step {newest}. Lower the rate, or look at the data of that step."
             )
     if run.books:
+        stage = stage_at(run.plan.stages, done - 1)
         values = run.books.report.progress(
-            done, sum(losses) / len(losses), run.plan.lr_at(done - 1), stage_at(run.plan.stages, done - 1)
+            done, sum(losses) / len(losses), run.plan.lr_at(done - 1), stage, waited
         )
+        values |= {"train/stage": run.plan.stages.index(stage) + 1}
+        values |= {"train/gradient_norm": norms[0]} if norms else {}
+        values |= gpu_figures(run.accelerator.device)
         run.books.journal.append(done, run.plan.epoch_at(done), **values)
 
 
 def validate(run: Run, done: int) -> bool:
-    """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet."""
-    score = measure(run, run.plan.recipe.validation)
+    """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet.
+
+    Where the recipe averages its weights, the raw ones are measured beside their average.
+    """
+    evaluation = run.plan.recipe.validation
+    score = measure(run, evaluation)
+    raw = measure(run, replace(evaluation, ema=False)) if run.average and evaluation.ema else None
     last = {"epoch": run.plan.epoch_at(done), "top1": score.top1, "top5": score.top5}
     best = run.facts["best"] is None or score.top1 > run.facts["best"]["top1"]
     run.facts |= {"last": last, "best": last if best else run.facts["best"]}
     if run.books:
         values = {"val/top1": score.top1, "val/top5": score.top5, "val/loss": score.loss}
+        if raw:
+            values |= {"val/raw_top1": raw.top1, "val/raw_top5": raw.top5}
         run.books.journal.append(done, last["epoch"], **values)
         run.books.report.validated(done, score)
     return best

@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("recipes", "pipeline", "slurm", "data_prep")
 HEAVY = {
     "torch", "torchvision", "timm", "accelerate", "numpy", "mlflow", "nvidia", "pyarrow", "sklearn", "PIL",
-    "safetensors", "submitit", "sqlalchemy",
+    "safetensors", "submitit", "sqlalchemy", "matplotlib", "pynvml",
 }  # fmt: skip
 LIGHT = {
     "pipeline.cli", "pipeline.errors", "pipeline.plan", "pipeline.planning", "pipeline.schedule",
     "pipeline.progressive", "pipeline.tiny", "pipeline.choose", "pipeline.show", "pipeline.leaderboard",
     "pipeline.journal", "pipeline.runs", "pipeline.report", "pipeline.result", "pipeline.verdict",
-    "pipeline.tables", "pipeline.data.header", "pipeline.locks",
+    "pipeline.tables", "pipeline.data.header", "pipeline.locks", "pipeline.snapshot", "pipeline.machine",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package
