@@ -22,16 +22,24 @@ from pipeline.errors import Top1Error
 from pipeline.locks import locked
 from pipeline.result import Run, read_run
 from pipeline.run_card import description, final_metrics, params, tags, verdict_tags
-from pipeline.runs import ATTEMPTS, PLAN, RESULT
-from pipeline.tracking import METRICS_PER_CALL, Moment, Point, connect, experiment_id, find_run, moments, send
+from pipeline.runs import ATTEMPTS, PLAN, RESULT, TRACKED
+from pipeline.tracking import (
+    METRICS_PER_CALL,
+    Moment,
+    Point,
+    connect,
+    experiment_id,
+    find_run,
+    moments,
+    page_of,
+    send,
+)
 from pipeline.verdict import Standing, standings
 from recipes.schema import Recipe
 
 if TYPE_CHECKING:  # pipeline.tracking imports MLflow, once its environment is set
     from mlflow import MlflowClient
     from mlflow.entities import Run as TrackedRun
-
-POSITION = "sync.json"
 
 _NOTE = "mlflow.note.content"
 _LONGEST_NOTE = 5000  # characters
@@ -95,6 +103,7 @@ class Replay:
         if tracked is None:
             tracked = self._begin(client, experiment, run)
             position = _Position(tracked.info.run_id)
+        position = replace(position, url=page_of(self.uri, experiment, tracked.info.run_id))
         missing = {k: v for k, v in self._params().items() if k not in tracked.data.params}
         send(client, tracked.info.run_id, params=missing)
         self.delivery.run_id = tracked.info.run_id
@@ -180,24 +189,25 @@ class Replay:
 class _Position:
     """How far a journal was sent to which tracked run; tail: a digest of the last bytes that were sent.
 
-    result: a digest of the result.json that was sent.
+    result: a digest of the result.json that was sent. url: of the run's page, for people.
     """
 
     run_id: str
     offset: int = 0
     tail: str = hashlib.sha256().hexdigest()
     result: str | None = None
+    url: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> _Position:
         """Read `sync.json`; where it is missing or no position, nothing was sent as far as we know."""
         try:
-            return cls(**(journal.read_json_or_none(folder / POSITION) or {"run_id": ""}))
+            return cls(**(journal.read_json_or_none(folder / TRACKED) or {"run_id": ""}))
         except (Top1Error, TypeError):
             return cls("")
 
     def save(self, folder: Path) -> _Position:
-        journal.write_json(folder / POSITION, asdict(self), durable=False)
+        journal.write_json(folder / TRACKED, asdict(self), durable=False)
         return self
 
     def fits(self, run_id: str, content: bytes) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.errors import Top1Error
 from pipeline.journal import NAME as JOURNAL
 from pipeline.journal import read_json, read_json_or_none
-from pipeline.runs import PLAN, RESULT, STATUS
+from pipeline.runs import PLAN, RESULT, STATUS, TRACKED
 from recipes.schema import Recipe
 from recipes.serialize import from_dict
 
@@ -107,6 +107,14 @@ def read_progress(folder: str | Path) -> Progress:
         )
     except (TypeError, ValueError) as error:
         raise Top1Error(_not_understood(path, error)) from error
+
+
+def tracked_at(folder: str | Path) -> str | None:
+    """Return the address of a run's page on the tracking server it was sent to, None where there is none."""
+    try:
+        return str((read_json_or_none(Path(folder) / TRACKED) or {}).get("url") or "") or None
+    except Top1Error:  # what was sent is not known, which is no fault of the run
+        return None
 
 
 def read_runs(runs_folder: str | Path) -> tuple[list[Run], list[dict[str, str]]]:

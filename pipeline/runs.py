@@ -21,6 +21,7 @@ STATUS = "status.json"
 RESULT = "result.json"
 ATTEMPTS = "attempts.jsonl"
 CHECKPOINTS = "checkpoints"
+TRACKED = "sync.json"
 WEIGHTS = "weights.safetensors"
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pipeline.plan import DataFacts, Plan
+from pipeline.progressive import Stage
 from pipeline.schedule import lr_at
 from pipeline.tiny import TRAIN_IMAGES
-from recipes.schema import SGD, Optimizer, Recipe, RMSProp, Target
+from recipes.schema import SGD, Model, Optimizer, Recipe, RMSProp, Target
 from recipes.serialize import field_paths, to_dict
 
 # What `show` supposes of the data until it is told where they are; counts of the official sets.
@@ -130,13 +131,16 @@ def _lr(recipe: Recipe, epoch: float) -> float:
 
 
 def gpu_hours(plan: Plan) -> float:
-    """Return an estimate: three forward passes' multiply-adds for every image, each stage at its size."""
-    model = plan.recipe.model
-    gmacs = 0.0
-    for stage in plan.stages:
-        images = (stage.end_step - stage.first_step) * plan.batch_size
-        gmacs += 3 * model.gmacs * (stage.image_size / model.gmacs_size) ** 2 * images
+    """Return an estimate from the multiply-adds; no measurement."""
+    gmacs = training_gmacs(plan.recipe.model, plan.stages, plan.batch_size)
     return gmacs / ASSUMED_GMACS_PER_SECOND / 3600
+
+
+def training_gmacs(model: Model, stages: Sequence[Stage], batch_size: int) -> float:
+    """Return 1e9 multiply-adds: three forward passes' for every image, each stage at its size."""
+    images = [(stage.end_step - stage.first_step) * batch_size for stage in stages]
+    scales = [(stage.image_size / model.gmacs_size) ** 2 for stage in stages]
+    return 3 * model.gmacs * sum(n * scale for n, scale in zip(images, scales, strict=True))
 
 
 def checkpoint_gigabytes(recipe: Recipe) -> float:

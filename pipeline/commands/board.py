@@ -14,6 +14,7 @@ def add(commands: Any) -> None:
     board = add_command(commands, "leaderboard", _leaderboard, "every target against what was reached")
     board.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
     board.add_argument("--markdown", action="store_true", help="as a Markdown page")
+    board.add_argument("--html", type=Path, metavar="FILE", help="write a page of its own, charts and all")
     board.add_argument("--all", action="store_true", help="also recipes that have no run")
 
     sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
@@ -28,10 +29,17 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from pipeline.leaderboard import make_board
     from pipeline.tables import markdown, print_table
 
-    board = make_board(options.runs, recipes.all_recipes(), with_missing=options.all)
+    with_missing = options.all or options.html is not None  # the page shows the whole book
+    board = make_board(options.runs, recipes.all_recipes(), with_missing)
+    if options.html:
+        from pipeline.board_page.page import write_page
+
+        write_page(board, options.html)
     if options.json:
         return print_json(board.to_json())
-    if options.markdown:
+    if options.html:
+        print(options.html)
+    elif options.markdown:
         print(markdown(board.rows, board.problems), end="")
     else:
         print_table(board.rows, sys.stdout, board.problems)
