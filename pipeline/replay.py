@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import journal
+from pipeline.artifacts import attach
 from pipeline.errors import Top1Error
 from pipeline.locks import locked
-from pipeline.result import Run, read_run
-from pipeline.run_card import description, final_metrics, params, tags, verdict_tags
-from pipeline.runs import ATTEMPTS, PLAN, RESULT, TRACKED
+from pipeline.registry import register
+from pipeline.result import Run, read_attempts, read_run
+from pipeline.run_card import description, final_metrics, params, tags, target_line, verdict_tags
+from pipeline.runs import PLAN, RESULT, TRACKED
 from pipeline.tracking import (
     METRICS_PER_CALL,
     Moment,
@@ -34,7 +36,7 @@ from pipeline.tracking import (
     page_of,
     send,
 )
-from pipeline.verdict import Standing, standings
+from pipeline.verdict import Standing, standings, targets_of
 from recipes.schema import Recipe
 
 if TYPE_CHECKING:  # pipeline.tracking imports MLflow, once its environment is set
@@ -96,7 +98,8 @@ class Replay:
         if tracked and not position.fits(tracked.info.run_id, content):
             position = _Position(tracked.info.run_id)
             stored = moments(client, tracked)
-            if _shows_what_was_cut(stored, content, final_metrics(run, self._standings(run))):
+            figures = final_metrics(run, self._standings(run))
+            if _shows_what_was_cut(stored, content, figures, target_line(targets_of(run, self.book))):
                 self.log(f"the journal was cut back behind what was sent; building {run.id} again")
                 client.delete_run(tracked.info.run_id)
                 tracked, stored = None, set()
@@ -124,10 +127,13 @@ class Replay:
     ) -> _Position:
         """Send the lines that may be sent, at most METRICS_PER_CALL points a call."""
         batch: list[Point] = []
+        beside = target_line(targets_of(run, self.book))
         last_step = None if run.result else (run.progress.durable_step or 0)
         end, lines, problems = position.offset, 0, []
         for line in _until(last_step, journal.lines(content, position.offset, self.folder / journal.NAME)):
-            points = [p for p in _points(line.record) if _moment(p) not in stored] if line.record else []
+            points = (
+                [p for p in _points(line.record, beside) if _moment(p) not in stored] if line.record else []
+            )
             if len(batch) + len(points) > METRICS_PER_CALL:
                 position = self._send_batch(client, position, batch, content, end)
                 batch = []
@@ -169,8 +175,9 @@ class Replay:
             tags={**self._tags(run), **verdict_tags(found), **faults, **note},
         )
         client.set_terminated(position.run_id, "FINISHED", end_time=at or None)
-        for name in (PLAN, RESULT):
-            client.log_artifact(position.run_id, str(self.folder / name))
+        attach(client, position.run_id, run, records, [standing.target for standing in found])
+        if version := register(client, position.run_id, run, found):
+            self.log(f"registered as {version.name} version {version.version}")
         replace(position, result=result).save(self.folder)
         self.log("sent the result; everything is delivered")
 
@@ -178,8 +185,7 @@ class Replay:
         return standings(run, self.book)
 
     def _tags(self, run: Run) -> dict[str, str]:
-        attempts = self.folder / ATTEMPTS
-        return tags(run, attempts.read_bytes().count(b"\n") if attempts.exists() else 0)
+        return tags(run, read_attempts(self.folder))
 
     def _params(self) -> dict[str, str]:
         return params(journal.read_json(self.folder / PLAN))
@@ -223,13 +229,15 @@ def _digest_before(content: bytes, offset: int) -> str:
     return hashlib.sha256(content[max(0, offset - _TAIL) : offset]).hexdigest()
 
 
-def _shows_what_was_cut(stored: set[Moment], content: bytes, figures: Mapping[str, float]) -> bool:
+def _shows_what_was_cut(
+    stored: set[Moment], content: bytes, figures: Mapping[str, float], beside: Mapping[str, float]
+) -> bool:
     """Whether the view shows what the journal does not have; no point can be taken out of MLflow.
 
-    figures: what a result added to the view.
+    figures: what a result added to the view. beside: the lines of published figures.
     """
     records = [line.record for line in journal.lines(content) if line.record]
-    own = {_moment(point) for record in records for point in _points(record)}
+    own = {_moment(point) for record in records for point in _points(record, beside)}
     return any(key not in figures for key, _, _ in stored - own)
 
 
@@ -252,9 +260,12 @@ def _until(last_step: int | None, found: Iterator[journal.Line]) -> Iterator[jou
         yield line
 
 
-def _points(record: journal.Record) -> list[Point]:
+def _points(record: journal.Record, beside: Mapping[str, float]) -> list[Point]:
+    """Return a record's values as points; beside: the published figure of a series, a series of its own."""
     at, step = _milliseconds(record), int(record["step"])
-    return [(_name(key), value, at, step) for key, value in record.items() if key not in ("step", "time")]
+    values = {key: value for key, value in record.items() if key not in ("step", "time")}
+    values |= {f"{key}_target": value for key, value in beside.items() if key in record}
+    return [(_name(key), value, at, step) for key, value in values.items()]
 
 
 def _moment(point: Point) -> Moment:

@@ -50,9 +50,10 @@ def _sync(options: argparse.Namespace) -> int:
     import recipes
     from pipeline.planning import default_tracking
     from pipeline.runs import read_plan
-    from pipeline.sync import sync
 
     plan = read_plan(options.run)
+    from pipeline.sync import sync  # MLflow takes seconds to open; a wrong folder is told before
+
     uri = options.tracking or plan.tracking or default_tracking(options.run.resolve().parent.parent)
     delivery = sync(
         options.run, uri, book=recipes.all_recipes(), follow=options.follow, parent=options.parent
