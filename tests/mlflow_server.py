@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-UP = 60.0  # seconds a server may take to start on a busy machine
+UP = 180.0  # seconds a server may take to start on a busy machine
 
 
 def client_of(uri):
