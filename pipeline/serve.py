@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Top1Error
@@ -19,9 +20,17 @@ PATIENCE = 180.0  # seconds; MLflow takes 5 to start, on a busy machine 60
 _LINES_SHOWN = 5  # of what a server printed that did not start
 
 
+@dataclass(frozen=True)
+class Server:
+    """group: the process group of the server and its workers."""
+
+    address: str
+    group: int
+
+
 @contextmanager
-def served(uri: str, host: str, port: int, log: Path) -> Iterator[str]:
-    """Serve a tracking database and yield the server's address; the server ends with the block.
+def served(uri: str, host: str, port: int, log: Path) -> Iterator[Server]:
+    """Serve a tracking database and yield the server; it ends with the block.
 
     port: 0 for any. Raises Top1Error where the port is taken or the server does not start.
     """
@@ -57,7 +66,7 @@ def served(uri: str, host: str, port: int, log: Path) -> Iterator[str]:
     try:
         address = f"http://{host}:{port}"
         _wait_until_up(address, server, log)
-        yield address
+        yield Server(address, server.pid)
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()

@@ -19,7 +19,7 @@ LIGHT = {
     "pipeline.progressive", "pipeline.tiny", "pipeline.choose", "pipeline.show", "pipeline.leaderboard",
     "pipeline.journal", "pipeline.runs", "pipeline.report", "pipeline.result", "pipeline.verdict",
     "pipeline.tables", "pipeline.data.header", "pipeline.locks", "pipeline.snapshot", "pipeline.machine",
-    "pipeline.board_page.page",
+    "pipeline.board_page.page", "pipeline.compare", "pipeline.serve", "pipeline.bench.tracking",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package

@@ -1,4 +1,4 @@
-"""`top1 leaderboard` and `top1 sync`: what was reached, here and in MLflow."""
+"""`top1 leaderboard`, `compare` and `sync`: what was reached, here and in MLflow."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ def add(commands: Any) -> None:
     board.add_argument("--markdown", action="store_true", help="as a Markdown page")
     board.add_argument("--html", type=Path, metavar="FILE", help="write a page of its own, charts and all")
     board.add_argument("--all", action="store_true", help="also recipes that have no run")
+
+    compare = add_command(commands, "compare", _compare, "what differs between two runs, and in their curves")
+    compare.add_argument("first", type=Path, metavar="RUN", help="run folder")
+    compare.add_argument("second", type=Path, metavar="RUN", help="run folder")
 
     sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
     sync.add_argument("run", type=Path, metavar="RUN", help="run folder")
@@ -43,6 +47,16 @@ def _leaderboard(options: argparse.Namespace) -> int:
         print(markdown(board.rows, board.problems), end="")
     else:
         print_table(board.rows, sys.stdout, board.problems)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from pipeline.compare import compare, comparison_text
+
+    found = compare(options.first, options.second)
+    if options.json:
+        return print_json(found.to_json())
+    print(comparison_text(found))
     return 0
 
 

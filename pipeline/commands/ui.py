@@ -52,8 +52,8 @@ def _serve(options: argparse.Namespace, uri: str) -> int:
         )
     log = (file.parent if file else Path.cwd()) / "mlflow-server.log"
     tell("starting MLflow")
-    with contextlib.suppress(KeyboardInterrupt), served(uri, options.host, options.port, log) as base:
-        _answer(options, uri, base)
+    with contextlib.suppress(KeyboardInterrupt), served(uri, options.host, options.port, log) as server:
+        _answer(options, uri, server.address)
         tell("Ctrl-C ends the server")
         _wait_for_ever()
     return 0
