@@ -10,22 +10,39 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
-from pipeline.result import Run, read_runs
+from pipeline.result import Result, Run, read_runs
 from pipeline.verdict import Standing, standings, verdict
 from recipes.schema import Recipe, Target
+
+NOT_RUN = "not run yet"  # the reason of a row that no run was made for
 
 Row = dict[str, Any]  # the keys of `leaderboard --json`
 Problem = dict[str, str]  # {"path", "what"}
 
 
 @dataclass(frozen=True)
-class Board:
-    """The leaderboard: its rows, and the run folders that could not be read."""
+class Entry:
+    """One row, and what it was made from. target: None for a recipe that claims nothing."""
 
-    rows: list[Row]
+    row: Row
+    recipe: Recipe
+    target: Target | None
+    runs: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True)
+class Board:
+    """The leaderboard: its entries, and the run folders that could not be read."""
+
+    entries: list[Entry]
     problems: list[Problem]
+
+    @property
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries]
 
     def to_json(self) -> dict[str, Any]:
         return {"rows": self.rows, "problems": self.problems}
@@ -38,7 +55,8 @@ def make_board(runs_folder: str | Path, book: Mapping[str, Recipe], with_missing
     Raises Top1Error where there is no such folder.
     """
     runs, problems = read_runs(runs_folder)
-    return Board(_sorted([*rows_of(runs, book), *(_missing(runs, book) if with_missing else [])]), problems)
+    missing = _missing(runs, book) if with_missing else []
+    return Board(_sorted([*entries_of(runs, book), *missing]), problems)
 
 
 def rows(runs_folder: str | Path, book: Mapping[str, Recipe], with_missing: bool = False) -> list[Row]:
@@ -46,17 +64,17 @@ def rows(runs_folder: str | Path, book: Mapping[str, Recipe], with_missing: bool
     return make_board(runs_folder, book, with_missing).rows
 
 
-def rows_of(runs: Iterable[Run], book: Mapping[str, Recipe]) -> list[Row]:
-    """Return one row for each target and group of runs that may be told as one."""
+def entries_of(runs: Iterable[Run], book: Mapping[str, Recipe]) -> list[Entry]:
+    """Return one entry for each target and group of runs that may be told as one."""
     groups: dict[tuple[Any, ...], list[Standing]] = {}
-    untargeted: list[Row] = []
+    untargeted: list[Entry] = []
     for run in runs:
         found = standings(run, book)
         for index, standing in enumerate(found):
             groups.setdefault((index, *_group(standing)), []).append(standing)
         if not found:
-            untargeted.append(_row_without_target(run))
-    return _sorted([*map(_row, groups.values()), *untargeted])
+            untargeted.append(Entry(_row_without_target(run), run.recipe, None, (run,)))
+    return [*map(_entry, groups.values()), *untargeted]
 
 
 def _group(standing: Standing) -> tuple[Any, ...]:
@@ -68,6 +86,11 @@ def _group(standing: Standing) -> tuple[Any, ...]:
         return (run.recipe.name, standing.target)
     what = (measured.protocol, measured.images) if measured else None
     return (run.recipe.name, run.recipe.modified, standing.reasons, run.data.fingerprint, what)
+
+
+def _entry(group: list[Standing]) -> Entry:
+    first = group[0]
+    return Entry(_row(group), first.run.recipe, first.target, tuple(standing.run for standing in group))
 
 
 def _row(group: list[Standing]) -> Row:
@@ -88,6 +111,8 @@ def _row(group: list[Standing]) -> Row:
         "seeds": len({s.run.seed for s in group}) if results else 0,
         "commit": _listed(s.run.commit for s in group),
         "run": _listed(str(s.run.folder) for s in group),
+        "spread": _spread(s.reached for s in group),
+        "best": _best(group[0].target.metric, results),
     }
 
 
@@ -114,6 +139,7 @@ def _row_without_target(run: Run) -> Row:
         "seeds": 1 if run.result else 0,
         "commit": run.commit or None,
         "run": str(run.folder),
+        "best": _best("top1", [run.result] if run.result else []),
     }
 
 
@@ -125,10 +151,10 @@ def _why_no_target(run: Run) -> str:
     return "the recipe states no target"
 
 
-def _missing(runs: Iterable[Run], book: Mapping[str, Recipe]) -> list[Row]:
+def _missing(runs: Iterable[Run], book: Mapping[str, Recipe]) -> list[Entry]:
     run_names = {run.recipe.name for run in runs}
     return [
-        _of_recipe(recipe) | _of_target(target) | _NOTHING_REACHED
+        Entry(_of_recipe(recipe) | _of_target(target) | _NOTHING_REACHED, recipe, target)
         for recipe in book.values()
         if recipe.name not in run_names
         for target in recipe.targets
@@ -154,24 +180,38 @@ _NOTHING_REACHED: Row = {
     "gap": None,
     "verdict": None,
     "comparable": False,
-    "reason": "not run yet",
+    "reason": NOT_RUN,
     "images": None,
     "epochs": None,
     "gpu_hours": None,
     "seeds": 0,
     "commit": None,
     "run": None,
+    "spread": None,
+    "best": None,
 }
 
 
-def _sorted(found: list[Row]) -> list[Row]:
+def _sorted(found: list[Entry]) -> list[Entry]:
     """Order by comparability, then year; sorting is stable, so a recipe's targets keep their order."""
-    return sorted(found, key=lambda row: (not row["comparable"], row["year"], row["recipe"]))
+    return sorted(found, key=lambda e: (not e.row["comparable"], e.row["year"], e.row["recipe"]))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return _rounded(sum(known) / len(known)) if known else None
+
+
+def _spread(values: Iterable[float | None]) -> float | None:
+    """Return the sample standard deviation over runs, None of fewer than two."""
+    known = [value for value in values if value is not None]
+    return _rounded(stdev(known)) if len(known) > 1 else None
+
+
+def _best(metric: str, results: Iterable[Result]) -> float | None:
+    """Return the best epoch's top-1: selected on the test set, so shown and never judged."""
+    found = [result.best_top1 for result in results if result.best_top1 is not None]
+    return _rounded(max(found)) if found and metric == "top1" else None
 
 
 def _rounded(value: float | None) -> float | None:

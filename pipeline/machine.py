@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections import Counter
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -35,6 +36,19 @@ def cpu_model() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
+
+
+def gpu_models() -> list[str]:
+    """Return the names of this node's GPUs, as NVIDIA's driver tells them without being opened."""
+    found = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for path in found for line in path.read_text().splitlines()]
+    return [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+
+
+def hardware() -> str:
+    """Return what kind of node this is: `8x NVIDIA H100 80GB HBM3, 192x INTEL(R) XEON(R) ...`."""
+    kinds = [*Counter(gpu_models()).items(), (cpu_model(), os.cpu_count() or 1)]
+    return ", ".join(f"{count}x {name}" for name, count in kinds)
 
 
 def _version(name: str) -> str | None:

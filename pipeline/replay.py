@@ -18,20 +18,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import journal
+from pipeline.artifacts import attach
 from pipeline.errors import Top1Error
 from pipeline.locks import locked
-from pipeline.result import Run, read_run
-from pipeline.run_card import description, final_metrics, params, tags, verdict_tags
-from pipeline.runs import ATTEMPTS, EVALUATION, PLAN, RESULT
-from pipeline.tracking import METRICS_PER_CALL, Moment, Point, connect, experiment_id, find_run, moments, send
-from pipeline.verdict import Standing, standings
+from pipeline.registry import register
+from pipeline.result import Run, read_attempts, read_run
+from pipeline.run_card import description, final_metrics, params, tags, target_line, verdict_tags
+from pipeline.runs import PLAN, RESULT, TRACKED
+from pipeline.tracking import (
+    METRICS_PER_CALL,
+    Moment,
+    Point,
+    connect,
+    experiment_id,
+    find_run,
+    moments,
+    page_of,
+    send,
+)
+from pipeline.verdict import Standing, standings, targets_of
 from recipes.schema import Recipe
 
 if TYPE_CHECKING:  # pipeline.tracking imports MLflow, once its environment is set
     from mlflow import MlflowClient
     from mlflow.entities import Run as TrackedRun
-
-POSITION = "sync.json"
 
 _NOTE = "mlflow.note.content"
 _LONGEST_NOTE = 5000  # characters
@@ -88,13 +98,15 @@ class Replay:
         if tracked and not position.fits(tracked.info.run_id, content):
             position = _Position(tracked.info.run_id)
             stored = moments(client, tracked)
-            if _shows_what_was_cut(stored, content, final_metrics(run, self._standings(run))):
+            figures = final_metrics(run, self._standings(run))
+            if _shows_what_was_cut(stored, content, figures, target_line(targets_of(run, self.book))):
                 self.log(f"the journal was cut back behind what was sent; building {run.id} again")
                 client.delete_run(tracked.info.run_id)
                 tracked, stored = None, set()
         if tracked is None:
             tracked = self._begin(client, experiment, run)
             position = _Position(tracked.info.run_id)
+        position = replace(position, url=page_of(self.uri, experiment, tracked.info.run_id))
         missing = {k: v for k, v in self._params().items() if k not in tracked.data.params}
         send(client, tracked.info.run_id, params=missing)
         self.delivery.run_id = tracked.info.run_id
@@ -115,10 +127,13 @@ class Replay:
     ) -> _Position:
         """Send the lines that may be sent, at most METRICS_PER_CALL points a call."""
         batch: list[Point] = []
+        beside = target_line(targets_of(run, self.book))
         last_step = None if run.result else (run.progress.durable_step or 0)
         end, lines, problems = position.offset, 0, []
         for line in _until(last_step, journal.lines(content, position.offset, self.folder / journal.NAME)):
-            points = [p for p in _points(line.record) if _moment(p) not in stored] if line.record else []
+            points = (
+                [p for p in _points(line.record, beside) if _moment(p) not in stored] if line.record else []
+            )
             if len(batch) + len(points) > METRICS_PER_CALL:
                 position = self._send_batch(client, position, batch, content, end)
                 batch = []
@@ -160,10 +175,9 @@ class Replay:
             tags={**self._tags(run), **verdict_tags(found), **faults, **note},
         )
         client.set_terminated(position.run_id, "FINISHED", end_time=at or None)
-        for name in (PLAN, RESULT):
-            client.log_artifact(position.run_id, str(self.folder / name))
-        if (self.folder / EVALUATION).exists():
-            client.log_artifacts(position.run_id, str(self.folder / EVALUATION), EVALUATION)
+        attach(client, position.run_id, run, records, [standing.target for standing in found])
+        if version := register(client, position.run_id, run, found):
+            self.log(f"registered as {version.name} version {version.version}")
         replace(position, result=result).save(self.folder)
         self.log("sent the result; everything is delivered")
 
@@ -171,8 +185,7 @@ class Replay:
         return standings(run, self.book)
 
     def _tags(self, run: Run) -> dict[str, str]:
-        attempts = self.folder / ATTEMPTS
-        return tags(run, attempts.read_bytes().count(b"\n") if attempts.exists() else 0)
+        return tags(run, read_attempts(self.folder))
 
     def _params(self) -> dict[str, str]:
         return params(journal.read_json(self.folder / PLAN))
@@ -182,24 +195,25 @@ class Replay:
 class _Position:
     """How far a journal was sent to which tracked run; tail: a digest of the last bytes that were sent.
 
-    result: a digest of the result.json that was sent.
+    result: a digest of the result.json that was sent. url: of the run's page, for people.
     """
 
     run_id: str
     offset: int = 0
     tail: str = hashlib.sha256().hexdigest()
     result: str | None = None
+    url: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> _Position:
         """Read `sync.json`; where it is missing or no position, nothing was sent as far as we know."""
         try:
-            return cls(**(journal.read_json_or_none(folder / POSITION) or {"run_id": ""}))
+            return cls(**(journal.read_json_or_none(folder / TRACKED) or {"run_id": ""}))
         except (Top1Error, TypeError):
             return cls("")
 
     def save(self, folder: Path) -> _Position:
-        journal.write_json(folder / POSITION, asdict(self), durable=False)
+        journal.write_json(folder / TRACKED, asdict(self), durable=False)
         return self
 
     def fits(self, run_id: str, content: bytes) -> bool:
@@ -215,13 +229,15 @@ def _digest_before(content: bytes, offset: int) -> str:
     return hashlib.sha256(content[max(0, offset - _TAIL) : offset]).hexdigest()
 
 
-def _shows_what_was_cut(stored: set[Moment], content: bytes, figures: Mapping[str, float]) -> bool:
+def _shows_what_was_cut(
+    stored: set[Moment], content: bytes, figures: Mapping[str, float], beside: Mapping[str, float]
+) -> bool:
     """Whether the view shows what the journal does not have; no point can be taken out of MLflow.
 
-    figures: what a result added to the view.
+    figures: what a result added to the view. beside: the lines of published figures.
     """
     records = [line.record for line in journal.lines(content) if line.record]
-    own = {_moment(point) for record in records for point in _points(record)}
+    own = {_moment(point) for record in records for point in _points(record, beside)}
     return any(key not in figures for key, _, _ in stored - own)
 
 
@@ -244,9 +260,12 @@ def _until(last_step: int | None, found: Iterator[journal.Line]) -> Iterator[jou
         yield line
 
 
-def _points(record: journal.Record) -> list[Point]:
+def _points(record: journal.Record, beside: Mapping[str, float]) -> list[Point]:
+    """Return a record's values as points; beside: the published figure of a series, a series of its own."""
     at, step = _milliseconds(record), int(record["step"])
-    return [(_name(key), value, at, step) for key, value in record.items() if key not in ("step", "time")]
+    values = {key: value for key, value in record.items() if key not in ("step", "time")}
+    values |= {f"{key}_target": value for key, value in beside.items() if key in record}
+    return [(_name(key), value, at, step) for key, value in values.items()]
 
 
 def _moment(point: Point) -> Moment:

@@ -11,15 +11,19 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from pipeline import runs
+from pipeline import machine, runs
 from pipeline.journal import write_json
 from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
+from pipeline.snapshot import keep_snapshot
 from recipes.schema import Evaluation
+
+T = TypeVar("T")
 
 STATUS_SECONDS = 5.0  # between two writes of status.json
 
@@ -59,16 +63,22 @@ class Report:
             "host": platform.node(),
             "pid": os.getpid(),
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "hardware": machine.hardware(),
         }
         with open(self.folder / runs.ATTEMPTS, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        keep_snapshot(self.folder, self.plan.recipe)
         where = f"from step {done}" if done else "from the start"
         say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
         self._write_status("running", done)
 
-    def progress(self, done: int, loss: float, lr: float, stage: Stage) -> dict[str, float]:
-        """Return the values of one journal record and show them."""
+    def progress(self, done: int, loss: float, lr: float, stage: Stage, waited: float) -> dict[str, float]:
+        """Return the values of one journal record and show them.
+
+        waited: of the time since the last record, the seconds the loop waited for batches.
+        """
         now = time.monotonic()
+        wait_share = min(1.0, waited / max(now - self._since, 1e-9))
         if done > self._counted:
             self._rate = (done - self._counted) * self.plan.batch_size / max(now - self._since, 1e-9)
         self._counted, self._since = done, now
@@ -80,6 +90,7 @@ class Report:
             "train/lr": lr,
             "train/image_size": stage.image_size,
             "train/images_per_second": self._rate,
+            "train/data_wait_share": wait_share,
         }
 
     def validated(self, done: int, score: Counts) -> None:
@@ -165,6 +176,25 @@ class Report:
             "time": time.time(),
         }
         write_json(self.folder / runs.STATUS, status, durable=False)
+
+
+class Waited(Iterator[T]):
+    """Passes batches on and counts the seconds that the caller waited for them, on the host's clock."""
+
+    def __init__(self, batches: Iterator[T]) -> None:
+        self._batches, self._seconds = batches, 0.0
+
+    def __next__(self) -> T:
+        start = time.perf_counter()
+        try:
+            return next(self._batches)
+        finally:
+            self._seconds += time.perf_counter() - start
+
+    def take_seconds(self) -> float:
+        """Return the seconds that no call has returned yet."""
+        seconds, self._seconds = self._seconds, 0.0
+        return seconds
 
 
 def result_of(index: int | None, evaluation: Evaluation, score: Any) -> dict[str, Any]:

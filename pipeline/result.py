@@ -6,6 +6,7 @@ Judges nothing; that is `verdict.py`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from pipeline.errors import Top1Error
 from pipeline.journal import NAME as JOURNAL
 from pipeline.journal import read_json, read_json_or_none
-from pipeline.runs import ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS
+from pipeline.runs import ATTEMPTS, ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS, TRACKED
 from recipes.schema import Recipe
 from recipes.serialize import from_dict
 
@@ -55,6 +56,7 @@ class Result:
     measurements: tuple[Measurement, ...]
     last_top1: float | None
     best_top1: float | None
+    weights_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,29 @@ def read_progress(folder: str | Path) -> Progress:
         )
     except (TypeError, ValueError) as error:
         raise Top1Error(_not_understood(path, error)) from error
+
+
+def read_attempts(folder: str | Path) -> list[dict[str, Any]]:
+    """Return what each attempt noted at its beginning; a line that is no record counts and says nothing."""
+    path = Path(folder) / ATTEMPTS
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [_object(line) for line in lines]
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def tracked_at(folder: str | Path) -> str | None:
+    """Return the address of a run's page on the tracking server it was sent to, None where there is none."""
+    try:
+        return str((read_json_or_none(Path(folder) / TRACKED) or {}).get("url") or "") or None
+    except Top1Error:  # what was sent is not known, which is no fault of the run
+        return None
 
 
 def read_runs(runs_folder: str | Path) -> tuple[list[Run], list[dict[str, str]]]:
@@ -196,6 +221,7 @@ def _result(path: Path, data: dict[str, Any]) -> Result:
             measurements=tuple(_measurement(item) for item in data["results"]),
             last_top1=_float_or_none((data.get("last") or {}).get("top1")),
             best_top1=_float_or_none((data.get("best") or {}).get("top1")),
+            weights_sha256=str(data.get("weights_sha256") or ""),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Top1Error(_not_understood(path, error)) from error

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.result import Run
 from pipeline.verdict import Standing, verdict
-from recipes.schema import Target
+from recipes.schema import Recipe, Target
 
 ID_TAG = "top1.plan"  # by which a run is found again; the plan's id
 LONGEST_VALUE = 500  # characters; what every MLflow server of the last years takes
@@ -22,11 +22,15 @@ def params(plan: Mapping[str, Any]) -> dict[str, str]:
 
     The tracking address stays out: it may hold a password.
     """
-    return {key: _cut(text) for key, text in _flat(plan) if key != "tracking"}
+    found = {key: _cut(text) for key, text in _flat(plan) if key != "tracking"}
+    return found | ({"world_size": found["gpus"]} if "gpus" in found else {})
 
 
-def tags(run: Run, attempts: int) -> dict[str, str]:
-    """Return what runs are searched and grouped by."""
+def tags(run: Run, attempts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what runs are searched and grouped by.
+
+    attempts: the lines of attempts.jsonl, an empty one for a line that is none.
+    """
     found = {
         ID_TAG: run.id,
         "recipe": run.recipe.name,
@@ -35,11 +39,27 @@ def tags(run: Run, attempts: int) -> dict[str, str]:
         "commit": run.commit,
         "data": run.data.name,
         "data.fingerprint": run.data.fingerprint,
-        "attempts": str(attempts),
+        "attempts": str(len(attempts)),
+        "hosts": _each("host", attempts),
+        "hardware": _each("hardware", attempts),
+        "slurm.jobs": _each("slurm_job", attempts),
+        "weights.sha256": run.result.weights_sha256 if run.result else "",
         "state": run.progress.state,
         "mlflow.source.git.commit": run.commit.removesuffix("-dirty"),
     }
     return {key: _cut(value) for key, value in found.items() if value}
+
+
+def _each(key: str, attempts: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(dict.fromkeys(str(line[key]) for line in attempts if line.get(key)))
+
+
+def target_line(targets: Sequence[Target]) -> dict[str, float]:
+    """Return published figures by the validation series that they are a line beside: {"val/top1": 76.4}."""
+    found: dict[str, float] = {}
+    for target in targets:
+        found.setdefault(f"val/{target.metric}", target.value)
+    return found
 
 
 def verdict_tags(standings: Sequence[Standing]) -> dict[str, str]:
@@ -52,6 +72,7 @@ def verdict_tags(standings: Sequence[Standing]) -> dict[str, str]:
         "reason": "; ".join(first.reasons),
         "protocol": first.measured.protocol if first.measured else "",
         "target.source": _citation(first.target),
+        "gap": "" if first.gap is None else f"{first.gap:+.2f}",
     }
     return {key: _cut(value) for key, value in found.items() if value}
 
@@ -68,9 +89,13 @@ def final_metrics(run: Run, standings: Sequence[Standing]) -> dict[str, float]:
         return {}
     found: dict[str, float | None] = {
         "gpu_hours": run.result.gpu_hours,
+        "epochs": run.result.epochs,
         "last/top1": run.result.last_top1,
         "best/top1": run.result.best_top1,
     }
+    if standings:  # under names that are the same whatever the metric: the columns of `top1 ui`
+        first = standings[0]
+        found |= {"target": first.target.value, "reached": first.reached, "gap": first.gap}
     for number, standing in enumerate(standings, start=1):
         found |= _target_metrics(standing, "" if number == 1 else f"target{number}/")
     # The MLflow UI does not round.
@@ -93,6 +118,20 @@ def description(run: Run, standings: Sequence[Standing]) -> str:
     if run.command:
         parts.append(f"```\n{run.command}\n```")
     return "\n\n".join(parts) + "\n"
+
+
+def preprocessing(recipe: Recipe) -> str:
+    """Return in one sentence what the network was given when it was measured."""
+    evaluation = recipe.targets[0].evaluation if recipe.targets else recipe.validation
+    normalize = recipe.data.normalize
+    return (
+        f"`{evaluation.protocol}` on {recipe.data.color} images, then (pixel - mean) / deviation on 0..255, "
+        f"mean {_numbers(normalize.mean)}, deviation {_numbers(normalize.std)}."
+    )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _sentence(standing: Standing) -> str:

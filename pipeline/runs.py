@@ -24,6 +24,7 @@ EVALUATION = "evaluation"
 ENSEMBLE = "ensemble.json"
 ATTEMPTS = "attempts.jsonl"
 CHECKPOINTS = "checkpoints"
+TRACKED = "sync.json"
 WEIGHTS = "weights.safetensors"
 
 

@@ -7,8 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
+from pipeline.leaderboard import NOT_RUN
+
 Row = dict[str, Any]
 Problem = dict[str, str]
+
+
+BEST_EPOCH = "* the best epoch was selected on the test set: shown, never judged"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ def print_table(rows: Sequence[Row], file: TextIO = sys.stdout, problems: Sequen
     show = _print_rich if file.isatty() else _print_plain
     for section in _sections(rows):
         show(section, file)
+    if any(row["best"] is not None for row in rows):
+        print(BEST_EPOCH, file=file)
     if not rows:
         print("no runs yet; `top1 train RECIPE --data DATA` makes one", file=file)
     for line in _problem_lines(problems):
@@ -45,15 +52,22 @@ def print_table(rows: Sequence[Row], file: TextIO = sys.stdout, problems: Sequen
 def markdown(rows: Sequence[Row], problems: Sequence[Problem] = ()) -> str:
     """Return the leaderboard as a Markdown page without a title of its own."""
     parts = [_markdown_section(section) for section in _sections(rows)]
+    if any(row["best"] is not None for row in rows):
+        parts.append(BEST_EPOCH.replace("*", "\\*"))
     if problems:
         parts.append("\n".join(_problem_lines(problems)))
     return "\n\n".join(parts) + "\n"
 
 
 def _sections(rows: Sequence[Row]) -> list[_Section]:
-    comparable = _Section("Comparable with the paper", _COMPARABLE, [r for r in rows if r["comparable"]])
-    others = _Section("Not comparable with the paper", _OTHERS, [r for r in rows if not r["comparable"]])
-    return [section for section in (comparable, others) if section.rows]
+    missing = [row for row in rows if row["reason"] == NOT_RUN]
+    others = [row for row in rows if not row["comparable"] and row not in missing]
+    sections = (
+        _Section("Comparable with the paper", _COMPARABLE, [row for row in rows if row["comparable"]]),
+        _Section("Not comparable with the paper", _OTHERS, others),
+        _Section("Not run yet", _MISSING, missing),
+    )
+    return [section for section in sections if section.rows]
 
 
 def _problem_lines(problems: Sequence[Problem]) -> list[str]:
@@ -71,7 +85,7 @@ def _named(problem: Problem) -> str:
 # ---------------------------------------------------------------- cells
 
 
-def _percent(key: str, signed: bool = False) -> Callable[[Row], str]:
+def percent(key: str, signed: bool = False) -> Callable[[Row], str]:
     """Write a percentage with as many decimals as the paper gives; two where there is no paper."""
 
     def text(row: Row) -> str:
@@ -91,12 +105,12 @@ def _count(key: str) -> Callable[[Row], str]:
     return lambda row: "" if row[key] is None else f"{row[key]:,}"
 
 
-def _number(key: str) -> Callable[[Row], str]:
+def number(key: str) -> Callable[[Row], str]:
     """Write a number with three significant digits and no exponent."""
     return lambda row: "" if row[key] is None else f"{float(f'{row[key]:.3g}'):,.10g}"
 
 
-def _commit(row: Row) -> str:
+def commits(row: Row) -> str:
     return ", ".join(f"{name[:8]}{'-dirty' * name.endswith('-dirty')}" for name in _listed(row["commit"]))
 
 
@@ -104,29 +118,38 @@ def _listed(names: str | None) -> list[str]:
     return names.split(", ") if names else []
 
 
-_RECIPE = (_Column("recipe", _plain("recipe")), _Column("year", _plain("year"), "right"))
-_NUMBERS = (
+_RECIPE = (
+    _Column("recipe", _plain("recipe")),
+    _Column("family", _plain("family")),
+    _Column("year", _plain("year"), "right"),
+)
+_CLAIM = (
     _Column("protocol", _plain("protocol")),
     _Column("metric", _plain("metric")),
-    _Column("paper", _percent("target"), "point"),
-    _Column("reached", _percent("reached"), "point"),
+    _Column("paper", percent("target"), "point"),
 )
+_NUMBERS = (*_CLAIM, _Column("reached", percent("reached"), "point"))
+_BEST = _Column("best epoch*", percent("best"), "point")
 _COST = (
     _Column("images", _count("images"), "right"),
-    _Column("epochs", _number("epochs"), "point"),
-    _Column("GPU-hours", _number("gpu_hours"), "point"),
+    _Column("epochs", number("epochs"), "point"),
+    _Column("GPU-hours", number("gpu_hours"), "point"),
     _Column("seeds", _plain("seeds"), "right"),
 )
+_SOURCE = _Column("source", _plain("source"))
 _COMPARABLE = (
     *_RECIPE,
     *_NUMBERS,
-    _Column("gap", _percent("gap", signed=True), "point"),
+    _Column("sd", percent("spread"), "point"),
+    _Column("gap", percent("gap", signed=True), "point"),
     _Column("verdict", _plain("verdict")),
     *_COST,
-    _Column("source", _plain("source")),
-    _Column("commit", _commit),
+    _BEST,
+    _SOURCE,
+    _Column("commit", commits),
 )
-_OTHERS = (*_RECIPE, *_NUMBERS, *_COST[:3], _Column("why not comparable", _plain("reason")))
+_OTHERS = (*_RECIPE, *_NUMBERS, *_COST[:3], _BEST, _Column("why not comparable", _plain("reason")))
+_MISSING = (*_RECIPE, *_CLAIM, _SOURCE)
 
 
 def _lined_up(column: _Column, texts: list[str]) -> list[str]:
@@ -203,7 +226,10 @@ def _least_width(section: _Section) -> int:
 
 
 _WRAPPED = {"protocol": 16, "source": 20, "why not comparable": 28}  # least readable widths
-_DISPENSABLE = ("commit", "source", "images", "seeds", "GPU-hours", "year", "metric", "epochs", "protocol")
+_DISPENSABLE = (
+    *("family", "commit", "best epoch*", "source", "sd", "images", "seeds", "GPU-hours", "year", "metric"),
+    *("epochs", "protocol"),
+)
 
 
 _STYLES = {"reproduced": "green", "above": "green", "short": "yellow"}

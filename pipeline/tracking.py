@@ -138,6 +138,13 @@ def shown(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def page_of(uri: str, experiment: str, run_id: str) -> str:
+    """Return the address of a run's page; a database has none."""
+    if urlsplit(uri).scheme not in ("http", "https"):
+        return ""
+    return f"{shown(uri).rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
 def reason_of(error: BaseException) -> str:
     """Return the innermost cause of a failure in one line: `Connection refused`, not the ten around it."""
     if isinstance(error, Top1Error):

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from pipeline import checkpoint, runs
 from pipeline.analysis import write_analysis
@@ -19,13 +21,14 @@ from pipeline.data.loader import Batch, EvalLoader
 from pipeline.dense import form_of
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Member, Score, evaluate
+from pipeline.gpu import gpu_figures
 from pipeline.judged import evaluations_of, is_judged, judged_record
 from pipeline.loss import micro_batch_loss
 from pipeline.models import set_dropout
 from pipeline.plan import Plan
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
-from pipeline.report import Report, result_of
+from pipeline.report import Report, Waited, result_of
 from pipeline.run import Run, open_run, save, weights_of_main
 from recipes.schema import Evaluation
 
@@ -53,16 +56,17 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], boo
 def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> int:
     """Train from `first_step` to the end, or until asked to stop; return the number of steps done."""
     plan = run.plan
-    batches = run.loader.batches(first_step, plan.total_steps)
+    batches = Waited(run.loader.batches(first_step, plan.total_steps))
     for step in range(first_step, plan.total_steps):
-        train_step(run, step, itertools.islice(batches, plan.accumulation))
         done = step + 1
         last = done == plan.total_steps
         epoch_ends = last or done % plan.steps_per_epoch == 0
         saving = epoch_ends or done % plan.checkpoint_every == 0
+        logging = saving or done % plan.log_every == 0
+        norm = train_step(run, step, itertools.islice(batches, plan.accumulation), logging)
         stopping = agree_to_stop(run, done, stop_asked)
-        if saving or stopping or done % plan.log_every == 0:
-            log(run, done)
+        if logging or stopping:
+            log(run, done, norm, batches.take_seconds())
         best = epoch_ends and validate(run, done)
         if run.books and (saving or stopping):
             save(run, done, best)
@@ -71,8 +75,12 @@ def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> in
     return plan.total_steps
 
 
-def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
-    """One optimizer step over this rank's micro-batches of the global batch."""
+def train_step(run: Run, step: int, batches: Iterable[Batch], logging: bool = False) -> Tensor | None:
+    """One optimizer step over this rank's micro-batches of the global batch.
+
+    Returns the gradient's norm, on the device, where the recipe clips it or the step is logged: elsewhere
+    it would cost a pass over the gradients for nothing.
+    """
     plan, accelerator = run.plan, run.accelerator
     regularization, progressive = plan.recipe.regularization, plan.recipe.progressive
     stage = stage_at(plan.stages, step)
@@ -92,14 +100,24 @@ def train_step(run: Run, step: int, batches: Iterator[Batch]) -> None:
             accelerator.backward(loss)
         losses.append(loss.detach())
     run.frozen.drop_gradients(step)
+    norm = None
     if regularization.clip_norm:
-        accelerator.clip_grad_norm_(run.model.parameters(), regularization.clip_norm)
+        norm = accelerator.clip_grad_norm_(run.model.parameters(), regularization.clip_norm)
+    elif logging:
+        norm = gradient_norm(run)
     run.optimizer.step()
     run.optimizer.optimizer.zero_grad()  # Accelerate's inspects a signature each time: 0.1 ms
     # A step that the fp16 scaler skipped moved no weight and must not move the average.
     if run.average and not run.optimizer.step_was_skipped:
         run.average.update(step)
     run.losses.append(torch.stack(losses).sum())
+    return norm
+
+
+def gradient_norm(run: Run) -> Tensor:
+    """Return the global L2 norm of the gradient, on the device; the same on every rank."""
+    run.accelerator.unscale_gradients(run.optimizer)  # fp16's are scaled; the step does not do it twice
+    return get_total_norm(p.grad for p in run.network.parameters() if p.grad is not None)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:
@@ -134,12 +152,15 @@ def agree_to_stop(run: Run, done: int, stop_asked: Callable[[], bool]) -> bool:
     return run.accelerator.reduce(asked, "sum").item() > 0
 
 
-def log(run: Run, done: int) -> None:
-    """Read the losses since the last time, at once, and write them down.
+def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
+    """Read the losses since the last time and the gradient's norm, all at once, and write them down.
 
+    waited: seconds since the last time that the loop waited for batches.
     Raises Top1Error, naming the step, when one is not finite: nothing is saved after such a step.
     """
-    losses = run.accelerator.reduce(torch.stack(run.losses), "mean").tolist()
+    norms = [] if norm is None else [norm.float()]
+    numbers = run.accelerator.reduce(torch.stack([*run.losses, *norms]), "mean").tolist()
+    losses, norms = numbers[: len(run.losses)], numbers[len(run.losses) :]
     run.losses.clear()
     for step, loss in enumerate(losses, start=done - len(losses)):
         if abs(loss) == float("inf") or loss != loss:
@@ -149,15 +170,24 @@ def log(run: Run, done: int) -> None:
                 f"{run.folder} is of step {newest}. Lower the rate, or look at the data of that step."
             )
     if run.books:
+        stage = stage_at(run.plan.stages, done - 1)
         values = run.books.report.progress(
-            done, sum(losses) / len(losses), run.plan.lr_at(done - 1), stage_at(run.plan.stages, done - 1)
+            done, sum(losses) / len(losses), run.plan.lr_at(done - 1), stage, waited
         )
+        values |= {"train/stage": run.plan.stages.index(stage) + 1}
+        values |= {"train/gradient_norm": norms[0]} if norms else {}
+        values |= gpu_figures(run.accelerator.device)
         run.books.journal.append(done, run.plan.epoch_at(done), **values)
 
 
 def validate(run: Run, done: int) -> bool:
-    """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet."""
-    score = measure(run, run.plan.recipe.validation)
+    """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet.
+
+    Where the recipe averages its weights, the raw ones are measured beside their average.
+    """
+    evaluation = run.plan.recipe.validation
+    score = measure(run, evaluation)
+    raw = measure(run, replace(evaluation, ema=False)) if run.average and evaluation.ema else None
     last = {"epoch": run.plan.epoch_at(done), "top1": score.top1, "top5": score.top5}
     best = run.facts["best"] is None or score.top1 > run.facts["best"]["top1"]
     run.facts |= {"last": last, "best": last if best else run.facts["best"]}
@@ -166,6 +196,8 @@ def validate(run: Run, done: int) -> bool:
         run.facts["judged"] = [*run.facts["judged"], judged_record(last["epoch"], scores)]
     if run.books:
         values = {"val/top1": score.top1, "val/top5": score.top5, "val/loss": score.loss}
+        if raw:
+            values |= {"val/raw_top1": raw.top1, "val/raw_top5": raw.top5}
         run.books.journal.append(done, last["epoch"], **values)
         run.books.report.validated(done, score)
     return best

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["mlflow_server"]
+
 
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory):

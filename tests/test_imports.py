@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("recipes", "pipeline", "slurm", "data_prep")
 HEAVY = {
     "torch", "torchvision", "timm", "accelerate", "numpy", "mlflow", "nvidia", "pyarrow", "sklearn", "PIL",
-    "safetensors", "submitit", "sqlalchemy",
+    "safetensors", "submitit", "sqlalchemy", "matplotlib", "pynvml",
 }  # fmt: skip
 LIGHT = {
     "pipeline.cli", "pipeline.errors", "pipeline.plan", "pipeline.planning", "pipeline.schedule",
@@ -21,6 +21,8 @@ LIGHT = {
     "pipeline.tables", "pipeline.book_list", "pipeline.recipe_page", "pipeline.columns",
     "pipeline.data.header", "pipeline.locks", "data_prep.progress", "data_prep.published",
     "pipeline.judged", "pipeline.ensemble", "pipeline.protocols", "pipeline.timm_figures",
+    "pipeline.snapshot", "pipeline.machine", "pipeline.board_page.page", "pipeline.compare",
+    "pipeline.serve", "pipeline.bench.tracking",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package

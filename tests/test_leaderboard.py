@@ -28,6 +28,7 @@ from recipes.schema import SGD, Cosine
 KEYS = [
     *("recipe", "family", "year", "metric", "protocol", "target", "source", "reached", "gap"),
     *("verdict", "comparable", "reason", "images", "epochs", "gpu_hours", "seeds", "commit", "run"),
+    *("spread", "best"),  # added since
 ]
 RECIPE = make_recipe()
 BOOK = {RECIPE.name: RECIPE}
@@ -114,6 +115,40 @@ def test_several_seeds_are_judged_by_their_mean(tmp_path):
     assert row["gpu_hours"] == 11
     assert row["commit"] == f"{'0' * 40}, {'1' * 40}", "different commits are shown"
     assert len(row["run"].split(", ")) == 3
+
+
+def test_the_spread_over_seeds_is_their_sample_standard_deviation(tmp_path):
+    for seed, top1 in enumerate([76.0, 76.3, 76.2]):
+        make_run(tmp_path, seed=seed, result=make_result(make_measurement(top1)))
+    # Squared distances from 76.1667: 0.02778 + 0.01778 + 0.00111 = 0.04667; its half's root.
+    assert only_row(tmp_path)["spread"] == pytest.approx(0.15275, abs=1e-4)
+
+
+def test_one_run_has_no_spread(tmp_path):
+    assert judged(tmp_path)["spread"] is None
+
+
+def test_the_best_epoch_is_shown_as_selected_on_the_test_set(tmp_path):
+    make_run(tmp_path, result=make_result(best={"epoch": 85, "top1": 76.9, "top5": 93.1}))
+    board = make_board(tmp_path, BOOK)
+    assert board.rows[0]["best"] == 76.9
+    assert "best epoch*" in printed(board)
+    assert "* the best epoch was selected on the test set: shown, never judged" in printed(board)
+
+
+def test_runs_at_two_commits_share_a_row_that_names_both(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path, seed=seed, commit=f"{seed}" * 40, result=make_result())
+    board = make_board(tmp_path, BOOK)
+    assert board.rows[0]["commit"] == f"{'0' * 40}, {'1' * 40}"
+    assert "00000000, 11111111" in printed(board)
+
+
+def test_recipes_without_a_run_have_a_section_of_their_own(tmp_path):
+    other = make_recipe(name="net101", year=2021)
+    make_run(tmp_path, result=make_result())
+    text = printed(make_board(tmp_path, BOOK | {other.name: other}, with_missing=True))
+    assert "net101" in text.split("Not run yet")[1]
 
 
 def test_a_seed_that_was_run_twice_is_one_seed(tmp_path):
@@ -375,7 +410,7 @@ def test_a_terminal_shows_every_figure_it_has_room_for(tmp_path, monkeypatch):
 
     board = mixed_board(tmp_path)
     shown = {}
-    for width in ("72", "200"):
+    for width in ("72", "240"):
         monkeypatch.setenv("COLUMNS", width)
         file = Terminal()
         print_table(board.rows, file, board.problems)
@@ -383,9 +418,9 @@ def test_a_terminal_shows_every_figure_it_has_room_for(tmp_path, monkeypatch):
         assert max(map(len, shown[width].split("1 run folder")[0].splitlines())) <= int(width)
         for part in ("net50", "net|101", "76.4", "+0.0", "+3.1", "reproduced", "Not comparable", "skipped"):
             assert part in shown[width]
-    assert "no room for commit" in shown["72"]
-    assert "no room" not in shown["200"]
-    assert "c0ffee00" in shown["200"]
+    assert "no room for family, commit" in shown["72"]
+    assert "no room" not in shown["240"]
+    assert "c0ffee00" in shown["240"]
 
 
 def test_the_board_as_json_is_its_rows_and_problems(tmp_path):

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from contextlib import contextmanager
 
 import pytest
 from made_runs import (
@@ -24,6 +22,7 @@ from made_runs import (
     write_records,
     write_status,
 )
+from mlflow_server import UP, client_of, tracked_runs
 
 from pipeline.errors import Top1Error
 from pipeline.follow import Pace
@@ -31,43 +30,12 @@ from pipeline.journal import Journal, cut_back, read, read_json, write_json
 
 BOOK = {recipe.name: recipe for recipe in (make_recipe(),)}
 QUICK = Pace(every=0.2, longest=1.0, patience=2.0)
-UP = 60.0  # seconds a server may take to start on a busy machine
-
-
-@pytest.fixture(scope="session")
-def template_database(tmp_path_factory):
-    """An empty MLflow database; making one takes seconds, copying it does not."""
-    from pipeline.tracking import connect
-
-    path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    connect(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture
-def database(tmp_path, template_database):
-    """The address of an empty database of one's own."""
-    path = tmp_path / "mlflow.db"
-    path.write_bytes(template_database.read_bytes())
-    return f"sqlite:///{path}"
 
 
 def sync(folder, uri, **options):
     from pipeline.sync import sync
 
     return sync(folder, uri, book=BOOK, **({"pace": QUICK} | options))
-
-
-def client_of(uri):
-    from pipeline.tracking import MlflowClient
-
-    return MlflowClient(uri)
-
-
-def tracked_runs(uri, experiment="top1"):
-    client = client_of(uri)
-    found = client.get_experiment_by_name(experiment)
-    return client.search_runs([found.experiment_id]) if found else []
 
 
 def points(uri, key, experiment="top1"):
@@ -132,7 +100,8 @@ def test_the_description_has_the_citation_and_the_command_and_the_files_are_kept
     for part in (f"{PAPER.key} Table 1", PAPER.title, "76.38", "reproduced", "top1 train net50 --data /data"):
         assert part in note
     client = client_of(database)
-    assert sorted(a.path for a in client.list_artifacts(run.info.run_id)) == ["plan.json", "result.json"]
+    kept = sorted(a.path for a in client.list_artifacts(run.info.run_id))
+    assert kept == ["attempts.jsonl", "plan.json", "result.json"]
     kept = client.download_artifacts(run.info.run_id, "result.json", str(tmp_path))
     assert read_json(kept) == make_result()
 
@@ -342,68 +311,6 @@ def test_three_followers_may_open_one_new_database_at_once(tmp_path):
 # ---------------------------------------------------------------- a server
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """A real MLflow server on loopback; starting one takes long, so all tests share it."""
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = (
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "a"),
-    )
-    command = (sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port))
-    environment = os.environ | {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, *place, "--workers", "1"],
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
-        )
-    try:
-        wait_until_up(port, process, folder / "log")
-        yield Server(process.pid, port)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-class Server:
-    def __init__(self, pid, port):
-        self.pid, self.port = pid, port
-        self.uri = f"http://127.0.0.1:{port}"
-
-    @contextmanager
-    def hung(self):
-        """Stop every process of the server; connections are still accepted by the kernel."""
-        os.killpg(self.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.killpg(self.pid, signal.SIGCONT)
-
-
-def wait_until_up(port, process, log):
-    gives_up = time.monotonic() + UP
-    while time.monotonic() < gives_up and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-3000:]}")
-
-
 @pytest.fixture
 def short_timeout(monkeypatch):
     """A request that is not answered within a second is given up."""
@@ -427,7 +334,8 @@ def test_a_server_takes_a_run_whole_and_twice_without_duplicates(tmp_path, serve
     assert points(server.uri, "top1", "whole") == [(399, 76.38)]
     (run,) = tracked_runs(server.uri, "whole")
     client = client_of(server.uri)
-    assert sorted(a.path for a in client.list_artifacts(run.info.run_id)) == ["plan.json", "result.json"]
+    kept = sorted(a.path for a in client.list_artifacts(run.info.run_id))
+    assert kept == ["attempts.jsonl", "plan.json", "result.json"]
     assert (run.info.status, run.data.tags["verdict"]) == ("FINISHED", "reproduced")
 
 

@@ -6,7 +6,7 @@ CPU time is compared, which other people's jobs hardly change; wall time is show
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from statistics import median
@@ -64,10 +64,14 @@ class Goal:
 Timings = Mapping[str, Sequence[Timing]]  # by row, one a round
 
 
-def ratio_of(mine: Sequence[Timing], others: Sequence[Timing]) -> Ratio:
-    """Compare two rows round by round."""
+def ratio_of(
+    mine: Sequence[Timing],
+    others: Sequence[Timing],
+    cost: Callable[[Timing], float] = lambda timing: timing.cpu_seconds,
+) -> Ratio:
+    """Compare two rows round by round, by the CPU time of each unless another cost is named."""
     pairs = [
-        (one.images / one.cpu_seconds) / (other.images / other.cpu_seconds)
+        (one.images / cost(one)) / (other.images / cost(other))
         for one, other in zip(mine, others, strict=True)
     ]
     middle = median(pairs)

@@ -17,9 +17,12 @@ _LINES_SHOWN = 5  # of what a failed row printed
 
 
 def interleaved(
-    told: Mapping[str, Mapping[str, Any]], rounds: int, tell: Callable[[str], None]
+    told: Mapping[str, Mapping[str, Any]],
+    rounds: int,
+    tell: Callable[[str], None],
+    child: str = "pipeline.bench.child",
 ) -> dict[str, list[Timing]]:
-    """Return the timings of each row, one a round. told: what `child.main` needs to know, by row.
+    """Return the timings of each row, one a round. told: what the module `child` needs to know, by row.
 
     Only one row works at a time. Every second round goes backwards, so that no row always follows the same.
     Raises Top1Error where a row fails.
@@ -30,7 +33,7 @@ def interleaved(
         for name, what in told.items():
             tell(f"warming up  {name}")
             printed = stack.enter_context(tempfile.TemporaryFile("w+"))
-            rows[name] = stack.enter_context(_Process(name, what, printed))
+            rows[name] = stack.enter_context(_Process(name, what, printed, child))
             rows[name].timing()
         for number in range(rounds):
             tell(f"round       {number + 1} of {rounds}")
@@ -47,11 +50,11 @@ def _in_turn(names: Sequence[str], number: int) -> Sequence[str]:
 class _Process:
     """A running row. printed: where what it says goes."""
 
-    def __init__(self, name: str, told: Mapping[str, Any], printed: IO[str]) -> None:
+    def __init__(self, name: str, told: Mapping[str, Any], printed: IO[str], child: str) -> None:
         self._name = name
         self._printed = printed
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.bench.child"],
+            [sys.executable, "-m", child],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=printed,
@@ -91,4 +94,4 @@ class _Process:
         code = self._process.wait()
         self._printed.seek(0)
         lines = self._printed.read().strip().splitlines()[-_LINES_SHOWN:]
-        return Top1Error(f"the loader {self._name} ended with code {code}: {' / '.join(lines)}")
+        return Top1Error(f"the row {self._name} ended with code {code}: {' / '.join(lines)}")

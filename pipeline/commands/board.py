@@ -1,4 +1,4 @@
-"""`top1 leaderboard` and `top1 sync`: what was reached, here and in MLflow."""
+"""`top1 leaderboard`, `compare` and `sync`: what was reached, here and in MLflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ def add(commands: Any) -> None:
     board = add_command(commands, "leaderboard", _leaderboard, "every target against what was reached")
     board.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
     board.add_argument("--markdown", action="store_true", help="as a Markdown page")
+    board.add_argument("--html", type=Path, metavar="FILE", help="write a page of its own, charts and all")
     board.add_argument("--all", action="store_true", help="also recipes that have no run")
+
+    compare = add_command(commands, "compare", _compare, "what differs between two runs, and in their curves")
+    compare.add_argument("first", type=Path, metavar="RUN", help="run folder")
+    compare.add_argument("second", type=Path, metavar="RUN", help="run folder")
 
     sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
     sync.add_argument("run", type=Path, metavar="RUN", help="run folder")
@@ -28,13 +33,30 @@ def _leaderboard(options: argparse.Namespace) -> int:
     from pipeline.leaderboard import make_board
     from pipeline.tables import markdown, print_table
 
-    board = make_board(options.runs, recipes.all_recipes(), with_missing=options.all)
+    with_missing = options.all or options.html is not None  # the page shows the whole book
+    board = make_board(options.runs, recipes.all_recipes(), with_missing)
+    if options.html:
+        from pipeline.board_page.page import write_page
+
+        write_page(board, options.html)
     if options.json:
         return print_json(board.to_json())
-    if options.markdown:
+    if options.html:
+        print(options.html)
+    elif options.markdown:
         print(markdown(board.rows, board.problems), end="")
     else:
         print_table(board.rows, sys.stdout, board.problems)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from pipeline.compare import compare, comparison_text
+
+    found = compare(options.first, options.second)
+    if options.json:
+        return print_json(found.to_json())
+    print(comparison_text(found))
     return 0
 
 
@@ -42,9 +64,10 @@ def _sync(options: argparse.Namespace) -> int:
     import recipes
     from pipeline.planning import default_tracking
     from pipeline.runs import read_plan
-    from pipeline.sync import sync
 
     plan = read_plan(options.run)
+    from pipeline.sync import sync  # MLflow takes seconds to open; a wrong folder is told before
+
     uri = options.tracking or plan.tracking or default_tracking(options.run.resolve().parent.parent)
     delivery = sync(
         options.run, uri, book=recipes.all_recipes(), follow=options.follow, parent=options.parent

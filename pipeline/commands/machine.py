@@ -47,6 +47,12 @@ def add(commands: Any) -> None:
     )
     evaluation.add_argument("--ten-crop", action="store_true", help="also under ten crops")
 
+    tracking = add_command(
+        kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
+    )
+    tracking.add_argument("--steps", type=positive, default=2000, help="steps a round (default 2000)")
+    tracking.add_argument("--rounds", type=positive, default=12, help="rounds of every row (default 12)")
+
     doctor = add_command(commands, "doctor", _doctor, "what is installed, whether it fits, how fast it loads")
     doctor.add_argument("--data", type=Path, help="prepared data to load from (default: generated)")
     doctor.add_argument("--runs", type=Path, default=RUNS, help="where runs would go (default runs)")
@@ -96,6 +102,16 @@ def _bench_eval(options: argparse.Namespace) -> int:
     if options.json:
         return print_json(answer)
     print(bench_text(answer))
+    return 0
+
+
+def _bench_tracking(options: argparse.Namespace) -> int:
+    from pipeline.bench.tracking import Bench, bench_tracking, tracking_text
+
+    answer = bench_tracking(Bench(options.steps, options.rounds), tell)
+    if options.json:
+        return print_json(answer)
+    print(tracking_text(answer))
     return 0
 
 

@@ -1,0 +1,76 @@
+"""`top1 ui`: the runs in MLflow's pages, with the leaderboard's columns."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.commands.options import RUNS, add_command, print_json, tell
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def add(commands: Any) -> None:
+    ui = add_command(commands, "ui", _ui, "the runs in MLflow's pages, with the leaderboard's columns")
+    ui.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+    ui.add_argument("--tracking", metavar="URI", help="a server or database (default: sqlite in --runs)")
+    ui.add_argument("--experiment", default="top1", metavar="NAME", help="(default top1)")
+    ui.add_argument("--host", default="127.0.0.1", help="where to serve a database (default 127.0.0.1)")
+    ui.add_argument("--port", type=int, default=5000, help="(default 5000; 0 for any free one)")
+
+
+def _ui(options: argparse.Namespace) -> int:
+    from pipeline.planning import default_tracking
+
+    uri = options.tracking or default_tracking(options.runs)
+    if uri.startswith(("http://", "https://")):
+        _answer(options, uri, uri)
+        return 0
+    return _serve(options, uri)
+
+
+def _serve(options: argparse.Namespace, uri: str) -> int:
+    """Serve a database until interrupted."""
+    from pipeline.errors import Top1Error
+    from pipeline.serve import served
+    from pipeline.tracking import check_address, sqlite_file
+
+    check_address(uri)
+    file = sqlite_file(uri)
+    if file is not None and not file.exists():
+        raise Top1Error(
+            f"there is no database {file}; train something, or `top1 sync RUN` a run there first."
+        )
+    if options.host not in LOOPBACK:
+        tell(
+            f"top1: MLflow asks for no password; whoever reaches {options.host} may read and change the runs"
+        )
+    log = (file.parent if file else Path.cwd()) / "mlflow-server.log"
+    tell("starting MLflow")
+    with contextlib.suppress(KeyboardInterrupt), served(uri, options.host, options.port, log) as server:
+        _answer(options, uri, server.address)
+        tell("Ctrl-C ends the server")
+        _wait_for_ever()
+    return 0
+
+
+def _answer(options: argparse.Namespace, uri: str, base: str) -> None:
+    from pipeline.view import store_view
+
+    found = store_view(uri, options.experiment, base)
+    if options.json:
+        print_json({"view": found.view or None, "plain": found.plain})
+    else:
+        print(f"leaderboard  {found.view or 'not stored: ' + found.problem}")
+        print(f"plain        {found.plain}")
+    sys.stdout.flush()
+
+
+def _wait_for_ever(sleep: Callable[[float], None] = time.sleep) -> None:
+    while True:
+        sleep(3600)

@@ -1,0 +1,114 @@
+"""What a training writes down: figures of each interval, and what the run can be done again by."""
+
+import math
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+import recipes
+from pipeline.gpu import gpu_figures
+from pipeline.journal import read, read_json
+from pipeline.report import Waited
+from pipeline.snapshot import environment, recipe_source
+from pipeline.train import gradient_norm
+
+EPOCH = 44  # steps of the demo data's 1,437 training images in batches of 32
+
+
+@pytest.fixture(scope="module")
+def trained(demo_data, tmp_path_factory):
+    """A run of one epoch with four stages and averaged weights."""
+    folder = tmp_path_factory.mktemp("runs") / "net" / "one"
+    recipe = ["efficientnetv2_s+tiny", "--set", "schedule.epochs=1"]
+    where = ["--data", str(demo_data), "--run", str(folder), "--tracking", "none", "--log-every", "11"]
+    where += ["--threads", "1"]
+    command = [sys.executable, "-m", "pipeline.cli", "train", *recipe, *where]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, capture_output=True, timeout=240, env=environment)
+    return folder
+
+
+def test_every_interval_tells_loss_rate_stage_speed_waiting_and_the_gradients_norm(trained):
+    records = [record for record in read(trained)[0] if "train/loss" in record]
+    assert [record["step"] for record in records] == [11, 22, 33, 44]
+    assert [record["train/stage"] for record in records] == [1, 2, 3, 4]
+    sizes = [record["train/image_size"] for record in records]
+    assert sizes == sorted(set(sizes))
+    for record in records:
+        assert 0 < record["train/data_wait_share"] < 1
+        assert 0 < record["train/gradient_norm"] < math.inf
+        assert record["train/images_per_second"] > 0
+        assert record["train/lr"] > 0
+
+
+def test_averaged_and_raw_weights_are_both_measured_each_epoch(trained):
+    (record,) = [record for record in read(trained)[0] if "val/top1" in record]
+    assert record["step"] == EPOCH
+    # 44 steps into training the average, of decay (1 + t) / (10 + t), is other weights than the raw ones.
+    assert {record["val/raw_top1"], record["val/raw_top5"]} != {record["val/top1"], record["val/top5"]}
+    correct = record["val/raw_top1"] * 360 / 100
+    assert correct == pytest.approx(round(correct)), "counted over the same 360 images"
+
+
+def test_a_run_keeps_its_recipes_source_and_its_environment(trained):
+    text = (trained / "recipe.py").read_text()
+    assert "# tan2021" in text, "the citations"
+    assert "# As trained:" in text, "what --tiny and --set changed"
+    names = dict(line.split("==") for line in (trained / "environment.txt").read_text().splitlines()[1:])
+    assert names["torch"] == torch.__version__.partition("+")[0] or names["torch"] == torch.__version__
+    attempt = (trained / "attempts.jsonl").read_text()
+    assert '"hardware"' in attempt
+    assert read_json(trained / "status.json")["state"] == "finished"
+
+
+def test_a_recipe_that_is_not_in_the_book_is_kept_as_the_values_it_has():
+    own = replace(recipes.get("lenet5"), name="own")
+    kept = vars(recipes.schema) | {"result": None}
+    exec(f"result = {recipe_source(own)}", kept)
+    assert kept["result"] == own
+    assert "://" not in environment()
+
+
+def test_the_gradients_norm_is_the_root_of_the_sum_of_squares_over_all_parameters():
+    accelerator = Accelerator(cpu=True)
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 1, bias=False))
+    network, optimizer = accelerator.prepare(network, torch.optim.SGD(network.parameters(), lr=0.1))
+    network(torch.arange(6.0).reshape(2, 3)).sum().backward()
+    run = SimpleNamespace(accelerator=accelerator, optimizer=optimizer, network=network)
+    squares = sum(float((p.grad.double() ** 2).sum()) for p in network.parameters())
+    assert float(gradient_norm(run)) == pytest.approx(math.sqrt(squares), rel=1e-6)
+
+
+def test_waiting_is_the_time_spent_in_the_loader_and_is_told_once():
+    def batches():
+        for number in range(3):
+            time.sleep(0.05)
+            yield number
+
+    waited = Waited(batches())
+    begun = time.perf_counter()
+    assert list(waited) == [0, 1, 2]
+    most = time.perf_counter() - begun
+    assert 0.15 <= waited.take_seconds() <= most
+    assert waited.take_seconds() == 0
+
+
+def test_a_cpu_has_no_figures_of_a_gpu():
+    assert gpu_figures(torch.device("cpu")) == {}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_tells_its_memory_and_utilization():
+    device = torch.device("cuda", 0)
+    torch.zeros(2**28, device=device)  # 1 GiB
+    found = gpu_figures(device)
+    assert found["system/gpu_memory_peak_gib"] >= 1
+    assert found["system/gpu_memory_used_gib"] >= 1
+    assert 0 <= found.get("system/gpu_utilization_percent", 0.0) <= 100
