@@ -84,7 +84,7 @@ def write_runs(planned: list[tuple[Path, Plan]]) -> None:
         runs.write_plan(folder, plan)
 
 
-def open_or_create(options: argparse.Namespace, world: int) -> tuple[Path, Plan]:
+def open_or_create(options: argparse.Namespace, rank: int, world: int) -> tuple[Path, Plan]:
     """Return the run that `top1 train` is about: the one in --run, or a new one.
 
     Under a launcher every rank comes here; rank 0 writes the plan and the others wait for it.
@@ -96,7 +96,7 @@ def open_or_create(options: argparse.Namespace, world: int) -> tuple[Path, Plan]
     if options.recipe is None or options.data is None:
         missing = "RECIPE and --data DIR" if options.recipe is None else "--data DIR"
         raise UsageError(f"a new run needs {missing}; `top1 list` shows the recipes.")
-    if int(os.environ.get("RANK", "0")) > 0:
+    if rank > 0:
         return options.run, _wait_for_plan(options.run)
     facts = data_facts(options.data)
     recipe = choose_recipe(options.recipe, options.set, options.tiny, facts.classes)

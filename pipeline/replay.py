@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import journal
+from pipeline.attempts import read_attempts
 from pipeline.errors import Top1Error
 from pipeline.locks import locked
 from pipeline.result import Run, read_run
 from pipeline.run_card import description, final_metrics, params, tags, verdict_tags
-from pipeline.runs import ATTEMPTS, PLAN, RESULT
+from pipeline.runs import PLAN, RESULT
 from pipeline.tracking import METRICS_PER_CALL, Moment, Point, connect, experiment_id, find_run, moments, send
 from pipeline.verdict import Standing, standings
 from recipes.schema import Recipe
@@ -169,8 +170,7 @@ class Replay:
         return standings(run, self.book)
 
     def _tags(self, run: Run) -> dict[str, str]:
-        attempts = self.folder / ATTEMPTS
-        return tags(run, attempts.read_bytes().count(b"\n") if attempts.exists() else 0)
+        return tags(run, len(read_attempts(self.folder)))
 
     def _params(self) -> dict[str, str]:
         return params(journal.read_json(self.folder / PLAN))

@@ -5,16 +5,12 @@ Written by the main process only. Light: plain files and text; a progress bar on
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import platform
 import sys
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import runs
+from pipeline import attempts, runs
 from pipeline.journal import write_json
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
@@ -34,11 +30,18 @@ class Counts(Protocol):
 
 
 class Report:
-    """The reporting side of one process's attempt at a run."""
+    """The reporting side of one process's attempt at a run.
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        self.plan, self.folder = plan, folder
-        self.attempt = 1 + sum(1 for _ in _lines(folder / runs.ATTEMPTS))
+    attempt: its number where it has begun already, which fences off whoever holds the folder still; else it
+    begins when the folder is held. job, restart: the scheduler's, noted with the attempt.
+    """
+
+    def __init__(
+        self, plan: Plan, folder: Path, attempt: int | None = None, job: str | None = None, restart: int = 0
+    ) -> None:
+        self.plan, self.folder, self.attempt = plan, folder, attempt
+        self.takes_over = attempt is not None
+        self._job, self._restart = job, restart
         self._bar = _Bar(plan.total_steps)
         self._since = self._asked = time.monotonic()
         self._counted = 0  # steps done when the rate was last taken
@@ -51,22 +54,16 @@ class Report:
         """Note the attempt, and from where it goes on."""
         self._counted = self._saved = done
         self._since = self._asked = time.monotonic()
-        line = {
-            "attempt": self.attempt,
-            "step": done,
-            "time": time.time(),
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        }
-        with open(self.folder / runs.ATTEMPTS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if self.attempt is None:
+            self.attempt = attempts.begin(self.folder, self._job, self._restart)
+        attempts.note(self.folder, self.attempt, step=done)
         where = f"from step {done}" if done else "from the start"
         say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
         self._write_status("running", done)
 
     def progress(self, done: int, loss: float, lr: float, stage: Stage) -> dict[str, float]:
-        """Return the values of one journal record and show them."""
+        """Return the values of one journal record and show them. Raises SupersededError."""
+        self.check_newest()
         now = time.monotonic()
         if done > self._counted:
             self._rate = (done - self._counted) * self.plan.batch_size / max(now - self._since, 1e-9)
@@ -83,6 +80,7 @@ class Report:
 
     def validated(self, done: int, score: Counts) -> None:
         """Print the line of an epoch; the time of an evaluation does not count as training."""
+        self.check_newest()
         self._top1 = score.top1
         self._since = time.monotonic()
         self._bar.clear()
@@ -102,20 +100,34 @@ class Report:
     def saved(self, done: int) -> None:
         self._saved = done
 
-    def stopped(self, done: int) -> None:
+    def check_newest(self) -> None:
+        """Raise SupersededError when a newer attempt has begun: the folder is no longer ours to write."""
+        if self.attempt is not None:
+            attempts.check_newest(self.folder, self.attempt)
+
+    def stopped(self, done: int, reason: str) -> None:
         self._bar.clear()
         self._saved = done
+        self._end(done, reason)
         self._write_status("stopped", done)
         say(f"stopped at step {done}, saved; start the same command again to go on")
 
-    def failed(self) -> None:
+    def failed(self, error: Exception) -> None:
+        """Note that the attempt failed; one that never held the folder, or holds it no more, says nothing."""
         self._bar.clear()
-        self._write_status("failed", self._counted)
+        if self.attempt is not None and not isinstance(error, attempts.SupersededError):
+            self._end(self._counted, f"{type(error).__name__}: {error}"[:500])
+            self._write_status("failed", self._counted)
+
+    def _end(self, done: int, reason: str) -> None:
+        assert self.attempt is not None  # it has begun
+        attempts.note(self.folder, self.attempt, end_step=done, reason=reason)
 
     def finished(
         self, facts: dict[str, Any], scores: list[tuple[int | None, Evaluation, Any]], sha256: str
     ) -> None:
         """Write result.json: what every target measured, and at what cost."""
+        self.check_newest()
         seconds = facts["seconds"] + self.seconds_since_last_call()
         trained = self.plan.total_steps * self.plan.batch_size
         result = {
@@ -133,6 +145,7 @@ class Report:
         }
         write_json(self.folder / runs.RESULT, result)
         self._saved = self.plan.total_steps
+        self._end(self.plan.total_steps, "finished")
         self._write_status("finished", self.plan.total_steps)
         for _, evaluation, score in scores:
             say(
@@ -208,9 +221,3 @@ def _duration(seconds: float | None) -> str:
         return "?"
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def _lines(path: Path) -> list[str]:
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text(encoding="utf-8").splitlines()
-    return []

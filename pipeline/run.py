@@ -33,6 +33,7 @@ from pipeline.models import build
 from pipeline.optim import make_optimizer
 from pipeline.plan import Plan
 from pipeline.report import Report
+from pipeline.stop import Agreement
 from recipes.schema import Evaluation
 
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
@@ -70,6 +71,7 @@ class Run:
     books: Books | None = None
     losses: list[Tensor] = field(default_factory=list)
     scores: dict[Evaluation, Score] = field(default_factory=dict)
+    stop: Agreement = field(default_factory=Agreement)
     facts: dict[str, Any] = field(default_factory=lambda: {"seconds": 0.0, "best": None, "last": None})
 
     @property
@@ -87,7 +89,7 @@ def open_run(plan: Plan, folder: Path, report: Report) -> Iterator[tuple[Run, in
     """
     accelerator = start_accelerator(plan)
     main = accelerator.is_main_process
-    with runs.only_writer(folder) if main else contextlib.nullcontext():
+    with runs.only_writer(folder, report.takes_over) if main else contextlib.nullcontext():
         run = prepare(plan, folder, accelerator)
         done = restore(run)
         if main:
@@ -217,7 +219,8 @@ def open_books(folder: Path, report: Report, done: int) -> Books:
     """Open what the main process keeps, the journal cut back to the checkpoint that training goes on from."""
     cut_back(folder, done)
     report.started(done)
-    return Books(Journal(folder), checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS), report)
+    writer = checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS, report.check_newest)
+    return Books(Journal(folder), writer, report)
 
 
 def save(run: Run, done: int, best: bool) -> None:

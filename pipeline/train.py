@@ -24,31 +24,37 @@ from pipeline.plan import MIXING_BLOCK, Plan
 from pipeline.progressive import Stage, stage_at
 from pipeline.report import Report
 from pipeline.run import Run, open_run, save, weights_of_main
+from pipeline.stop import Agreement, Interrupted, Stop
 from recipes.schema import Evaluation
 
-AGREE_EVERY = 10  # steps between two questions whether any rank was asked to stop
 
-
-def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], bool]) -> bool:
+def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int]) -> Stop:
     """Train the run in `folder` from its newest checkpoint, or from the start, to its end.
 
-    Every rank calls this. Returns False when it was asked to stop, after a checkpoint. Raises Top1Error
-    when the loss is not finite, and for what `open_run` raises.
+    Every rank calls this. Returns Stop.NO when the run is finished, else why it was asked to stop, after a
+    checkpoint. Raises Top1Error when the loss is not finite, and for what `open_run` raises.
     """
     with open_run(plan, folder, report) as (run, first_step):
-        done = train_steps(run, first_step, stop_asked)
-        if done < plan.total_steps:
-            if run.books:
-                run.books.writer.wait()
-                report.stopped(done)
-            return False
-        finish(run)
-        return True
+        run.stop = Agreement(stop_asked, run.accelerator.num_processes, run.accelerator.device)
+        done = train_steps(run, first_step)
+        if not run.stop.reason:
+            with contextlib.suppress(Interrupted):
+                finish(run)
+        if run.stop.reason and run.books:
+            run.books.writer.wait()
+            report.stopped(done, run.stop.reason.name)
+        return run.stop.reason
 
 
-def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> int:
+def train_steps(run: Run, first_step: int) -> int:
     """Train from `first_step` to the end, or until asked to stop; return the number of steps done."""
     plan = run.plan
+    if lacks_validation(run, first_step):
+        best = validate(run, first_step)
+        if run.books and not run.stop.reason:
+            save(run, first_step, best)
+        if run.stop.reason:
+            return first_step
     batches = run.loader.batches(first_step, plan.total_steps)
     for step in range(first_step, plan.total_steps):
         train_step(run, step, itertools.islice(batches, plan.accumulation))
@@ -56,13 +62,13 @@ def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> in
         last = done == plan.total_steps
         epoch_ends = last or done % plan.steps_per_epoch == 0
         saving = epoch_ends or done % plan.checkpoint_every == 0
-        stopping = agree_to_stop(run, done, stop_asked)
+        stopping = run.stop.reached()
         if saving or stopping or done % plan.log_every == 0:
             log(run, done)
-        best = epoch_ends and validate(run, done)
+        best = epoch_ends and not stopping and validate(run, done)
         if run.books and (saving or stopping):
             save(run, done, best)
-        if stopping:
+        if run.stop.reason:
             return done
     return plan.total_steps
 
@@ -141,14 +147,11 @@ def seed_generator(device: torch.device, seed: int) -> None:
 # ---------------------------------------------------------------- what happens between steps
 
 
-def agree_to_stop(run: Run, done: int, stop_asked: Callable[[], bool]) -> bool:
-    """Whether any rank was asked to stop; the same answer on every rank."""
-    if run.accelerator.num_processes == 1:
-        return stop_asked()
-    if done % AGREE_EVERY:
-        return False
-    asked = torch.tensor([float(stop_asked())], device=run.accelerator.device)
-    return run.accelerator.reduce(asked, "sum").item() > 0
+def lacks_validation(run: Run, done: int) -> bool:
+    """Whether the attempt before this one was asked to stop before it had measured the epoch it ended."""
+    last = run.facts["last"]
+    epoch_ended = done > 0 and (done % run.plan.steps_per_epoch == 0 or done == run.plan.total_steps)
+    return epoch_ended and (last is None or last["epoch"] != run.plan.epoch_at(done))
 
 
 def log(run: Run, done: int) -> None:
@@ -173,29 +176,39 @@ def log(run: Run, done: int) -> None:
 
 
 def validate(run: Run, done: int) -> bool:
-    """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet."""
-    score = measure(run, run.plan.recipe.validation)
+    """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet.
+
+    False also where the processes agreed to stop meanwhile; the next attempt measures it then.
+    """
+    try:
+        score = measure(run, run.plan.recipe.validation)
+    except Interrupted:
+        return False
     last = {"epoch": run.plan.epoch_at(done), "top1": score.top1, "top5": score.top5}
     best = run.facts["best"] is None or score.top1 > run.facts["best"]["top1"]
     run.facts |= {"last": last, "best": last if best else run.facts["best"]}
     if run.books:
         values = {"val/top1": score.top1, "val/top5": score.top5, "val/loss": score.loss}
-        run.books.journal.append(done, last["epoch"], **values)
         run.books.report.validated(done, score)
+        run.books.journal.append(done, last["epoch"], **values)
     return best
 
 
 def measure(run: Run, evaluation: Evaluation) -> Score:
-    """Evaluate the current weights, or their average, on the whole validation split under a protocol."""
+    """Evaluate the current weights, or their average, on the whole validation split under a protocol.
+
+    Raises Interrupted when the processes agreed to stop meanwhile.
+    """
     if evaluation in run.scores:
         return run.scores[evaluation]
-    accelerator = run.accelerator
+    accelerator, batch = run.accelerator, max(32, run.plan.micro_batch)
     weights = weights_of_main(run, averaged=evaluation.ema)
+    split = run.manifest.split("val")
     loader = EvalLoader(
-        run.manifest.split("val"),
+        split,
         run.plan.recipe.data,
         evaluation,
-        batch=max(32, run.plan.micro_batch),
+        batch=batch,
         rank=accelerator.process_index,
         world=accelerator.num_processes,
         device_id=run.device_id,
@@ -206,16 +219,19 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
         with accelerator.autocast():
             return torch.func.functional_call(run.network, weights, (images,))
 
+    common = len(split) // accelerator.num_processes // batch  # whole batches that every process has
     run.network.eval()
-    score = evaluate(
-        forward,
-        loader,
-        evaluation,
-        images=run.plan.data.val_images,
-        device=accelerator.device,
-        reduce=lambda total: accelerator.reduce(total, "sum"),
-    )
-    run.network.train()
+    try:
+        score = evaluate(
+            forward,
+            run.stop.watched(loader, common),
+            evaluation,
+            images=run.plan.data.val_images,
+            device=accelerator.device,
+            reduce=lambda total: accelerator.reduce(total, "sum"),
+        )
+    finally:
+        run.network.train()
     run.scores[evaluation] = score
     return score
 

@@ -263,7 +263,8 @@ def _free_ports() -> int:
     """Return the first of PORTS consecutive free ports on loopback, below the ephemeral range."""
     first = range(20000, 32000, PORTS)
     offset = secrets.randbelow(len(first))
-    for base in [*first[offset:], *first[:offset]]:
+    bases: list[int] = [*first[offset:], *first[:offset]]
+    for base in bases:
         with contextlib.ExitStack() as opened:
             try:
                 for port in range(base, base + 100):

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="not needed to go on with --run DIR")
     train.add_argument("--data", type=Path, help="prepared data (top1 prep)")
     train.add_argument("--run", type=Path, metavar="DIR", help="run folder; one that has a plan goes on")
+    train.add_argument("--slurm", action="store_true", help="as a task of srun (slurm/train.sbatch)")
     add_science(train)
     add_machine(train, gpus=False)
     add_run(train)
@@ -25,12 +26,16 @@ def add(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from pipeline.planning import open_or_create
+    from slurm.tasks import slurm_task
 
-    folder, plan = open_or_create(options, world=int(os.environ.get("WORLD_SIZE", "1")))
+    task = slurm_task() if options.slurm else None
+    rank = task.rank if task else int(os.environ.get("RANK", "0"))
+    world = task.world if task else int(os.environ.get("WORLD_SIZE", "1"))
+    folder, plan = open_or_create(options, rank, world)
     from slurm.job import run_process
 
-    finished = run_process(folder, plan)
-    if int(os.environ.get("RANK", "0")) == 0:
+    finished = run_process(folder, plan, task)
+    if rank == 0:
         print(folder)
         if finished:
             print(f"next   top1 leaderboard --runs {folder.parent.parent}", file=sys.stderr)
