@@ -40,9 +40,11 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int
         if not run.stop.reason:
             with contextlib.suppress(Interrupted):
                 finish(run)
-        if run.stop.reason and run.books:
-            run.books.writer.wait()
-            report.stopped(done, run.stop.reason.name)
+        if run.stop.reason:
+            if run.books:
+                run.books.writer.wait()
+                report.stopped(done, run.stop.reason.name)
+            run.accelerator.wait_for_everyone()  # nobody leaves before the checkpoint is durable
         return run.stop.reason
 
 

@@ -17,7 +17,8 @@ from slurm.cluster import Cluster
 
 LEAST_CPUS = 1
 FAILURES = 3  # crashes in a row without a newer checkpoint, after which a job is given up
-PAUSE = 10  # seconds before the tasks are started again: a dying node is found out meanwhile
+PAUSE = 5  # seconds before the tasks are started again, and between two looks at a node
+LOOKS = 60  # at nodes that do not answer; SLURM finds a lost one after SlurmdTimeout, 5 minutes by default
 LEAVING = 600  # seconds that a job which was told to end waits for SLURM to end it
 
 
@@ -137,8 +138,11 @@ while :; do
   done
   [ $code = 0 ] && exit 0
   say "the tasks ended with $code"
-  if [ -n "$ending" ]; then
-    # SLURM ends or requeues the job; to exit now would call it done.
+  if ! scontrol show job -o $SLURM_JOB_ID | grep -q JobState=RUNNING; then
+    say "SLURM is ending or requeueing the job"
+    exit $code
+  fi
+  if [ -n "$ending" ]; then  # it will; to exit before would call the job done
     sleep {LEAVING} & wait $!
     exit $code
   fi
@@ -147,8 +151,13 @@ while :; do
     say "given up: $(cat "$why" 2>/dev/null || echo "$failures crashes without progress")"
     exit $code
   fi
-  say "starting them again in {PAUSE} s, from $(newest)"
   sleep {PAUSE}
+  for look in $(seq {LOOKS}); do  # a job on a lost node is SLURM's to put back, once it has found out
+    srun --ntasks-per-node=1 --kill-on-bad-exit=1 true && break
+    say "a node does not answer"
+    sleep {PAUSE}
+  done
+  say "starting the tasks again, from $(newest)"
 done
 """
 

@@ -46,7 +46,7 @@ def run_process(folder: Path, plan: Plan, task: Task | None = None) -> bool:
             leave.give_up(folder, error)
         raise
     if reason and task and task.job:
-        leave.leave_job(folder, task, reason)
+        leave.leave_job(folder, task, reason, stop)
     return not reason
 
 

@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.attempts import read_attempts, without_progress
 from pipeline.errors import Top1Error
 from pipeline.report import say
 from slurm.batch import FAILURES, LEAVING
-from slurm.signals import NOW
+from slurm.signals import NOW, StopRequest
 from slurm.tasks import Task
 
+ENDED = 143  # what a process ends with that SIGTERM has ended; never well, or the job would be called done
 
-def leave_job(folder: Path, task: Task, reason: int) -> None:
-    """Put the job back into the queue where it is for us to do, and wait to be ended.
+
+def leave_job(folder: Path, task: Task, reason: int, stop: StopRequest) -> NoReturn:
+    """Put the job back into the queue where it is for us to do, and end when SLURM ends the job.
 
     Every process calls this, after the checkpoint. Raises Top1Error where the job cannot go on.
     """
     if task.rank == 0:
-        if reason != NOW or _is_running(task):
+        if reason == NOW and not _is_running(task):
+            say("SLURM is ending this job; the run is saved")
+        else:
             _check_progress(folder)
             _requeue(folder, task)
-        else:
-            say("SLURM is ending this job; the run is saved")
-    time.sleep(LEAVING)
-    raise Top1Error(f"SLURM did not end job {task.job} within {LEAVING} s after it was to be ended.")
+        sys.exit(ENDED)  # srun then ends the others
+    told, gives_up = stop.terminations, time.monotonic() + LEAVING
+    while stop.terminations == told and time.monotonic() < gives_up:
+        time.sleep(0.1)
+    sys.exit(ENDED)
 
 
 def give_up(folder: Path, error: Top1Error) -> None:

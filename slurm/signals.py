@@ -17,6 +17,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._asked = 0
+        self.terminations = 0  # SIGTERMs so far
 
     def __call__(self) -> int:
         return self._asked
@@ -25,6 +26,7 @@ class StopRequest:
         # A second SIGINT is someone who does not want to wait.
         if self._asked and signum == signal.SIGINT:
             raise KeyboardInterrupt
+        self.terminations += signum == signal.SIGTERM
         self._asked = max(self._asked, LATER if signum == signal.SIGUSR2 else NOW)
 
     def install(self) -> None:
