@@ -87,7 +87,7 @@ class Report:
         epochs = self.plan.recipe.schedule.epochs
         say(
             f"epoch {self.plan.epoch_at(done):.4g}/{epochs:.4g}  step {done}  top-1 {score.top1:.2f}  "
-            f"top-5 {score.top5:.2f}  {self._rate:.0f} img/s  {_duration(self._eta(done))} left"
+            f"top-5 {score.top5:.2f}  {self._rate:.0f} img/s  {duration(self._eta(done))} left"
         )
         self._write_status("running", done)
 
@@ -128,7 +128,8 @@ class Report:
     ) -> None:
         """Write result.json: what every target measured, and at what cost."""
         self.check_newest()
-        seconds = facts["seconds"] + self.seconds_since_last_call()
+        last = self.seconds_since_last_call()
+        seconds = facts["seconds"] + last
         trained = self.plan.total_steps * self.plan.batch_size
         result = {
             "recipe": self.plan.recipe.name,
@@ -136,7 +137,7 @@ class Report:
             "seed": self.plan.seed,
             "commit": self.plan.commit,
             "epochs": self.plan.recipe.schedule.epochs,
-            "gpu_hours": seconds * self.plan.gpus / 3600,
+            "gpu_hours": (facts["gpu_seconds"] + last * self.plan.gpus) / 3600,
             "images_per_second": trained / seconds,
             "last": facts["last"],
             "best": facts["best"],
@@ -207,7 +208,7 @@ class _Bar:
 
     def show(self, done: int, loss: float, rate: float, eta: float | None) -> None:
         if self._progress:
-            text = f"{done}/{self._total}  loss {loss:.3f}  {rate:.0f} img/s  {_duration(eta)} left"
+            text = f"{done}/{self._total}  loss {loss:.3f}  {rate:.0f} img/s  {duration(eta)} left"
             self._progress.start()
             self._progress.update(self._task, completed=done, description=text)
 
@@ -216,7 +217,8 @@ class _Bar:
             self._progress.stop()
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Return seconds as M:SS or H:MM:SS."""
     if seconds is None:
         return "?"
     hours, rest = divmod(round(seconds), 3600)

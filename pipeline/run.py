@@ -72,7 +72,9 @@ class Run:
     losses: list[Tensor] = field(default_factory=list)
     scores: dict[Evaluation, Score] = field(default_factory=dict)
     stop: Agreement = field(default_factory=Agreement)
-    facts: dict[str, Any] = field(default_factory=lambda: {"seconds": 0.0, "best": None, "last": None})
+    facts: dict[str, Any] = field(
+        default_factory=lambda: {"seconds": 0.0, "gpu_seconds": 0.0, "best": None, "last": None}
+    )
 
     @property
     def device_id(self) -> int | None:
@@ -226,7 +228,9 @@ def open_books(folder: Path, report: Report, done: int) -> Books:
 def save(run: Run, done: int, best: bool) -> None:
     """Hand the state after `done` steps to the checkpoint writer (main process only)."""
     assert run.books is not None  # only the main process saves
-    run.facts["seconds"] += run.books.report.seconds_since_last_call()
+    seconds = run.books.report.seconds_since_last_call()
+    run.facts["seconds"] += seconds
+    run.facts["gpu_seconds"] += seconds * run.plan.gpus  # attempts may differ in their GPUs
     run.books.journal.sync()
     tensors = {f"model/{name}": tensor for name, tensor in run.network.state_dict().items()}
     if run.average:

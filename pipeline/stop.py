@@ -21,11 +21,15 @@ T = TypeVar("T")
 
 
 class Stop(IntEnum):
-    """Why to stop. LATER: go on in another attempt (a time limit nears). NOW: somebody else decides."""
+    """Why to stop. LATER: to go on in another attempt (a time limit nears). NOW: somebody else decides."""
 
     NO = 0
     LATER = 1
     NOW = 2
+
+    @property
+    def why(self) -> str:
+        return ("", "told to go on later", "told to end")[self]
 
 
 class Interrupted(Exception):  # noqa: N818 (nothing went wrong)

@@ -43,7 +43,7 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int
         if run.stop.reason:
             if run.books:
                 run.books.writer.wait()
-                report.stopped(done, run.stop.reason.name)
+                report.stopped(done, run.stop.reason.why)
             run.accelerator.wait_for_everyone()  # nobody leaves before the checkpoint is durable
         return run.stop.reason
 

@@ -26,21 +26,21 @@ DELIVERY_SECONDS = 60.0  # how long a finished run waits for its follower; `top1
 
 def run_task(folder: str) -> bool:
     """Run one task of a submitit job; `folder` holds the plan. Returns whether the run is finished."""
-    path = Path(folder)
-    return run_process(path, runs.read_plan(path), submitit_task())
+    return run_process(Path(folder), None, submitit_task())
 
 
-def run_process(folder: Path, plan: Plan, task: Task | None = None) -> bool:
+def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None) -> bool:
     """Train the run in this process (one of plan.gpus); return whether it is finished.
 
-    task: which process this is, where we find the others ourselves; without it the launcher's variables
-    say. In a SLURM job a run that is to go on later goes back to the queue, and this does not return.
+    plan: the folder's newest unless it is known already. task: which process this is, where we find the
+    others ourselves; without it the launcher's variables say. In a SLURM job a run that is to go on later
+    goes back to the queue, and this does not return.
     """
     stop = StopRequest()
     stop.install()
     rank = task.rank if task else int(os.environ.get("RANK", "0"))
     try:
-        reason = _train(folder, plan, task, stop, rank)
+        reason = _train(folder, plan or runs.read_plan(folder), task, stop, rank)
     except Top1Error as error:
         if task and task.job and not isinstance(error, attempts.SupersededError):
             leave.give_up(folder, error)

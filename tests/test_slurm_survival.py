@@ -26,7 +26,7 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     site.slurm("scancel", "--signal=USR2", job)
     site.wait_for_step(run, 20, attempt=2)
     first, second = read_attempts(run)
-    assert first.reason == "LATER"
+    assert first.reason == "told to go on later"
     assert second.step == first.end_step
     assert second.restart == 1
 
@@ -34,7 +34,7 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     site.slurm("sbatch", "-p", "hi", "-N", 4, "--exclusive", "-t", 1, "-o", "/dev/null", "--wrap", "sleep 1")
     site.wait_for_step(run, 40, attempt=3)
     _, second, third = read_attempts(run)
-    assert second.reason == "NOW"
+    assert second.reason == "told to end"
     assert third.step == second.end_step
 
     # A rank is killed: started again in the same allocation, from the last checkpoint.
@@ -47,7 +47,7 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
 
     site.wait_for_end(run)
     site.wait_for_end(unbroken)
-    assert len(read_attempts(unbroken)) == 1 or read_attempts(unbroken)[0].reason == "NOW"
+    assert len(read_attempts(unbroken)) == 1 or read_attempts(unbroken)[0].reason == "told to end"
     assert losses(run) == losses(unbroken)  # every step once, with the same loss
     assert [step for step, _ in losses(run)] == list(range(1, 151))
     assert weights(run) == weights(unbroken)
@@ -70,5 +70,5 @@ def test_a_cancelled_run_saves_and_stays_away(site):
     site.slurm("scancel", job_of(run))
     site.wait_for_end(run, "CANCELLED")
     (attempt,) = read_attempts(run)
-    assert attempt.reason == "NOW"
+    assert attempt.reason == "told to end"
     assert newest_step(run / "checkpoints") == attempt.end_step
