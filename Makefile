@@ -47,8 +47,10 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# loadgroup: the tests on a real SLURM share one cluster, in one of the two processes.
 test: lint
-	@$(BIN)/python -m pytest -n 2
+	@sh ./.ci/install-slurm
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lock: $(BIN)/uv
 	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra cu13 --extra test \

@@ -18,7 +18,7 @@ LIGHT = {
     "pipeline.cli", "pipeline.errors", "pipeline.plan", "pipeline.planning", "pipeline.schedule",
     "pipeline.progressive", "pipeline.tiny", "pipeline.choose", "pipeline.show", "pipeline.leaderboard",
     "pipeline.journal", "pipeline.runs", "pipeline.report", "pipeline.result", "pipeline.verdict",
-    "pipeline.tables", "pipeline.data.header", "pipeline.locks", "pipeline.attempts",
+    "pipeline.tables", "pipeline.data.header", "pipeline.locks", "pipeline.attempts", "pipeline.scale",
     "slurm.cluster", "slurm.batch", "slurm.checks", "slurm.launch", "slurm.signals", "slurm.leave",
     "slurm.tasks", "slurm.queue", "slurm.status", "slurm.logs", "slurm.again", "slurm.dev_cluster",
     "slurm.dev_config", "slurm.dev_processes",

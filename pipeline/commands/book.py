@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,13 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from pipeline import show
     from pipeline.planning import data_facts, plan_for
+    from pipeline.scale import scale_of_show, scale_text
 
     facts = data_facts(options.data) if options.data else None
     recipe = recipe_of(options, facts.classes if facts else 10)
     plan = plan_for(recipe, facts or show.supposed_data(recipe), options)
-    at = tuple(options.at or ())
+    at, scale = tuple(options.at or ()), scale_of_show(plan, options.nodes)
     if options.json:
-        return print_json(show.show_json(plan, at))
-    print(show.show_text(plan, at))
+        return print_json({**show.show_json(plan, at), "scale": asdict(scale)})
+    print(f"{show.show_text(plan, at)}\n\n{scale_text(scale)}")
     return 0
