@@ -92,8 +92,8 @@ def scale_text(scale: Scale) -> str:
             f"exchange hides behind it above {_bytes(scale.needed_bandwidth)}/s a GPU",
             f"  reading      at most {scale.images_per_second:,.0f} images and {_bytes(scale.read_bytes)} a "
             "second and node",
-            f"  metadata     at most {scale.opens_per_second:,.0f} files opened a second over all nodes, unless "
-            "packed",
+            f"  metadata     at most {scale.opens_per_second:,.0f} files opened a second over all nodes, "
+            "unless packed",
             f"  checkpoint   {_bytes(scale.checkpoint_bytes)}, {scale.checkpoint_seconds:.2g} s at 1 GB/s, "
             "beside the training",
             f"  start-up     {scale.modules_opened:,} modules and libraries opened over all processes",

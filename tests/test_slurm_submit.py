@@ -61,7 +61,7 @@ def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
 
 
 def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_is_cancelled(site, own):
-    runs, said = site.submit(own["GOOD"], own["BAD"], "--parallel", 2)
+    runs, _ = site.submit(own["GOOD"], own["BAD"], "--parallel", 2)
     array = job_of(runs[0]).partition("_")[0]
     assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
     (child,), _ = site.submit(own["GOOD"], "--after", runs[1])
