@@ -41,7 +41,9 @@ def own(site):
 def limited(site, own):
     """A run that will meet its time limit while the other tests run."""
     # SLURM counts in minutes and may send the signal a little before 75 s are left of the two.
-    (run,), _ = site.submit(own["LONG"], cluster=site.describe("limited", time="0:02:00", signal_seconds=75))
+    (run,), _ = site.submit(
+        own["LONG"], "--gpus", 1, cluster=site.describe("limited", time="0:02:00", signal_seconds=75)
+    )
     return run
 
 
@@ -51,7 +53,7 @@ def without_stamps(text):
 
 def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
     shown = top1(
-        "submit", own["LONG"], "--data", site.data, "--cluster", site.home / "limited.toml", "--runs",
+        "submit", own["LONG"], "--gpus", 1, "--data", site.data, "--cluster", site.home / "limited.toml", "--runs",
         site.home / "runs", "--tracking", "none", "--device", "cpu", "--log-every", 1, "--dry-run",
     )  # fmt: skip
     job = job_of(limited)
@@ -61,11 +63,11 @@ def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
 
 
 def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_is_cancelled(site, own):
-    runs, _ = site.submit(own["GOOD"], own["BAD"], "--parallel", 2)
+    runs, _ = site.submit(own["GOOD"], own["BAD"], "--gpus", 1, "--parallel", 2)
     array = job_of(runs[0]).partition("_")[0]
     assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
-    (child,), _ = site.submit(own["GOOD"], "--after", runs[1])
-    (other,), _ = site.submit(own["GOOD"], "--after", runs[0])
+    (child,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[1])
+    (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0])
     site.wait_for_end(runs[1], "FAILED")
     site.wait_for_end(child, "CANCELLED")
     site.wait_for_end(runs[0])
@@ -180,7 +182,7 @@ def test_what_cannot_run_is_refused_before_the_queue(site, keys, options, expect
 
 
 def test_logs_are_followed_until_the_run_ends(site, own):
-    (run,), _ = site.submit(own["GOOD"])
+    (run,), _ = site.submit(own["GOOD"], "--gpus", 1)
     start = time.monotonic()
     followed = top1("logs", "-f", run, "--runs", site.home / "runs")
     assert "result  top-1" in followed

@@ -65,7 +65,7 @@ def test_a_stopped_rank_is_noticed_and_the_tasks_start_again(site):
 
 
 def test_a_cancelled_run_saves_and_stays_away(site):
-    (run,), _ = site.submit("lenet5", "--set", "schedule.epochs=200")
+    (run,), _ = site.submit("lenet5", "--gpus", 1)
     site.wait_for_step(run, 20)
     site.slurm("scancel", job_of(run))
     site.wait_for_end(run, "CANCELLED")
