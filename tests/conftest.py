@@ -52,15 +52,13 @@ def site(slurm_programs, small_data, tmp_path_factory):
 
     from slurm.dev_cluster import down, up
     from slurm.dev_config import DevCluster
+    from slurm.dev_daemons import environment
 
     folder = Path(tempfile.mkdtemp(prefix="top1-slurm-"))  # short: it holds sockets
     up(folder, DevCluster(nodes=4, kill_wait=10))
-    before = os.environ.get("SLURM_CONF")
-    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
-    yield Site(folder, tmp_path_factory.mktemp("site"), small_data)
-    if before is None:
-        del os.environ["SLURM_CONF"]
-    else:
-        os.environ["SLURM_CONF"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        yield Site(folder, tmp_path_factory.mktemp("site"), small_data)
     down(folder)
     shutil.rmtree(folder, ignore_errors=True)

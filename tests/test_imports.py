@@ -21,7 +21,7 @@ LIGHT = {
     "pipeline.tables", "pipeline.data.header", "pipeline.locks", "pipeline.attempts", "pipeline.scale",
     "slurm.cluster", "slurm.batch", "slurm.checks", "slurm.launch", "slurm.signals", "slurm.leave",
     "slurm.tasks", "slurm.queue", "slurm.status", "slurm.logs", "slurm.again", "slurm.dev_cluster",
-    "slurm.dev_config", "slurm.dev_processes",
+    "slurm.dev_config", "slurm.dev_daemons", "slurm.dev_processes",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package

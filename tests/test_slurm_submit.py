@@ -53,8 +53,8 @@ def without_stamps(text):
 
 def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
     shown = top1(
-        "submit", own["LONG"], "--gpus", 1, "--data", site.data, "--cluster", site.home / "limited.toml", "--runs",
-        site.home / "runs", "--tracking", "none", "--device", "cpu", "--log-every", 1, "--dry-run",
+        "submit", own["LONG"], "--gpus", 1, "--data", site.data, "--cluster", site.home / "limited.toml",
+        "--runs", site.home / "runs", "--tracking", "none", "--device", "cpu", "--log-every", 1, "--dry-run",
     )  # fmt: skip
     job = job_of(limited)
     script = (site.home / "runs" / ".submitit" / job / f"{job}_submission.sh").read_text()

@@ -37,13 +37,14 @@ def _folder(options: argparse.Namespace) -> Path:
 def _up(options: argparse.Namespace) -> int:
     from slurm.dev_cluster import up
     from slurm.dev_config import DevCluster
+    from slurm.dev_daemons import environment
 
     folder, start = _folder(options), time.monotonic()
     cluster = DevCluster(options.nodes, options.cpus, options.gpus, options.accounting)
     started = up(folder, cluster)
     what = f"{cluster.nodes} nodes of {cluster.cpus} CPUs and {cluster.gpus} fake GPUs"
     print(f"up      {what}" + (f", {time.monotonic() - start:.1f} s" if started else ", as before"))
-    print(f"next    export SLURM_CONF={folder}/slurm.conf")
+    print("next    export " + " ".join(f"{name}={value}" for name, value in environment(folder).items()))
     print(f"        top1 submit RECIPE --cluster {folder}/cluster.toml --data DIR")
     return 0
 
