@@ -34,6 +34,15 @@ class DevCluster:
 PORTS = 400  # of one cluster: the controller's, then one a node, accounting's at 90, srun's from 100
 
 
+SCHEDULER = (
+    "sched_interval=1",
+    "sched_min_interval=0",
+    "bf_interval=1",
+    "batch_sched_delay=0",
+    "preempt_youngest_first",
+)
+
+
 def slurm_conf(cluster: DevCluster, folder: Path, port: int, user: str, host: str) -> str:
     """Return slurm.conf. NoInAddrAny: without it slurmctld and slurmd listen on every interface."""
     return f"""ClusterName=top1dev
@@ -60,7 +69,7 @@ SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 ReturnToService=2
 SchedulerType=sched/backfill
-SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1,batch_sched_delay=0
+SchedulerParameters={",".join(SCHEDULER)}
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1

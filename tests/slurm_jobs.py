@@ -65,6 +65,11 @@ class Site:
         found = re.search(r"JobState=(\w+)", self.slurm("scontrol", "show", "job", "-o", job))
         return found[1] if found else "UNKNOWN"
 
+    def nodes(self, job):
+        """Return the nodes a running job has."""
+        found = re.search(r" NodeList=(\S+)", self.slurm("scontrol", "show", "job", "-o", job))
+        return self.slurm("scontrol", "show", "hostnames", found[1]).split()
+
     def wait(self, run, what, reached, seconds=DEADLINE):
         """Return once `reached()`; fail with everything there is to know about the run."""
         deadline = time.monotonic() + seconds
