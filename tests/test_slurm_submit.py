@@ -20,11 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPES = """
 from dataclasses import replace
 import recipes
-from recipes.schema import Piecewise
+from recipes.schema import Normalize, Piecewise
 LENET = recipes.get("lenet5")
 GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
-BAD = replace(GOOD, name="bad", optimizer=replace(LENET.optimizer, lr=1e30),
-              schedule=Piecewise(periods=((1, 1e30),)))
+BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
 LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
 """
 
