@@ -130,7 +130,8 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    # A batch script has begun its log there before there is a plan.
+    if folder.is_file() or (folder.is_dir() and any(path.name != "logs" for path in folder.iterdir())):
         raise Top1Error(
             f"{folder} exists and is not a run folder. Nothing was changed; choose another --run."
         )

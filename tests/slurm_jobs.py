@@ -95,12 +95,14 @@ class Site:
         """Return the logs of a run, its job as SLURM shows it, and the end of the controller's log."""
         texts = [f"--- {path}\n{path.read_text()[-3000:]}" for path in sorted((run / "logs").glob("*.log"))]
         texts += [f"--- {path}\n{path.read_text()}" for path in run.glob("attempts.jsonl")]
-        texts += [self.slurm("scontrol", "show", "job", job_of(run)), self.slurm("squeue")]
+        job = (read_json_or_none(run / "job.json") or {}).get("job", "")
+        texts += [self.slurm("scontrol", "show", "job", job), self.slurm("squeue")]
         log = self.folder / "log" / "slurmctld.log"
         return "\n".join([*texts, f"--- {log}", log.read_text()[-3000:]])
 
 
 def job_of(run):
+    """Return the job of a run that was submitted by `top1 submit`."""
     return read_json_or_none(run / "job.json")["job"]
 
 

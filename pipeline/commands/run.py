@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.options import add_command, add_machine, add_run, add_science
+from pipeline.errors import Top1Error, UsageError
 
 
 def add(commands: Any) -> None:
@@ -26,12 +27,20 @@ def add(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from pipeline.planning import open_or_create
+    from slurm.leave import give_up
     from slurm.tasks import slurm_task
 
     task = slurm_task() if options.slurm else None
+    if task and not options.run:
+        raise UsageError("--slurm needs --run DIR, the same for every task.")
     rank = task.rank if task else int(os.environ.get("RANK", "0"))
     world = task.world if task else int(os.environ.get("WORLD_SIZE", "1"))
-    folder, plan = open_or_create(options, rank, world)
+    try:
+        folder, plan = open_or_create(options, rank, world)
+    except Top1Error as error:
+        if task:
+            give_up(options.run, error)
+        raise
     from slurm.job import run_process
 
     finished = run_process(folder, plan, task)
