@@ -32,11 +32,9 @@ def requeue(
 ) -> str:
     """Submit a run again, on `nodes` nodes of `gpus` GPUs, from its last checkpoint; return the job.
 
-    A plan for another number of GPUs is written as plan.<attempt>.json. Raises Top1Error when the run is
-    finished or its job is still SLURM's.
+    A plan for another number of GPUs is written as plan.<attempt>.json. Call `check_may_go_on` first.
     """
     plan = runs.read_plan(folder)
-    check_may_go_on(folder)
     check_cluster(cluster, gpus, where)
     check_folder(folder, [plan])
     if nodes * gpus != plan.gpus:
@@ -56,6 +54,7 @@ def requeue(
 
 
 def check_may_go_on(folder: Path) -> None:
+    """Raise Top1Error when a run is finished, or its job is still SLURM's."""
     now = standing(folder, queued())
     if now.state == "finished":
         raise Top1Error(f"{folder} is finished; `top1 eval {folder}` measures it again.")

@@ -196,7 +196,21 @@ def test_a_folder_with_other_things_in_it_is_no_run_folder(capsys, tmp_path, dem
         ["--help"],
         *(
             [name, "--help"]
-            for name in ("list", "show", "prep", "train", "submit", "eval", "leaderboard", "sync")
+            for name in (
+                "list",
+                "show",
+                "prep",
+                "train",
+                "submit",
+                "status",
+                "logs",
+                "cancel",
+                "requeue",
+                "cluster",
+                "eval",
+                "leaderboard",
+                "sync",
+            )
         ),
     ],
     ids=" ".join,

@@ -15,7 +15,9 @@ import pytest
 from pipeline.errors import Top1Error
 from slurm import dev_cluster
 from slurm.dev_config import DevCluster
+from slurm.dev_daemons import environment
 from slurm.dev_processes import job_processes, recorded
+from slurm.queue import ended_state
 
 pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("slurm_programs")]
 
@@ -105,7 +107,7 @@ def test_two_commands_at_once_build_one_cluster(folder):
     assert len(alive_in(folder)) == 4
 
 
-def test_it_has_accounting_where_that_is_asked_for(folder):
+def test_it_has_accounting_where_that_is_asked_for(folder, tmp_path, monkeypatch):
     missing = dev_cluster.missing_programs(accounting=True)
     if missing:
         reason = f"no {', '.join(missing)}"
@@ -120,6 +122,17 @@ def test_it_has_accounting_where_that_is_asked_for(folder):
         return dev_cluster.command(folder, "sacct", "-n", "-X", "-P", "-j", job, "-o", "State").stdout.strip()
 
     wait_for("sacct says that the job ended", lambda: state() == "COMPLETED")
+
+    # What the controller has forgotten accounting still knows.
+    for name, value in environment(folder).items():
+        monkeypatch.setenv(name, value)
+    assert ended_state(job) == "COMPLETED"
+    for name in ("scontrol", "sacct"):
+        shim = tmp_path / name
+        shim.write_text("#!/bin/sh\nexit 1\n")
+        shim.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        assert ended_state(job) == ("COMPLETED" if name == "scontrol" else None)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="already a normal user: the other tests are this one")

@@ -126,7 +126,7 @@ def test_environment_variables_are_read_by_the_launching_side_only():
 
 
 @pytest.mark.parametrize(
-    "command", [["list"], ["list", "--json"], ["show", "alexnet"], ["--help"], ["leaderboard"]]
+    "command", [["list"], ["list", "--json"], ["show", "alexnet"], ["--help"], ["leaderboard"], ["status"]]
 )
 def test_a_light_command_loads_no_heavy_library(command, tmp_path):
     (tmp_path / "runs").mkdir()

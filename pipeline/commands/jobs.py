@@ -126,10 +126,11 @@ def _cancel(options: argparse.Namespace) -> int:
 
 
 def _requeue(options: argparse.Namespace) -> int:
-    from slurm.again import requeue
+    from slurm.again import check_may_go_on, requeue
     from slurm.status import find_run
 
     folder = find_run(options.which, options.runs)
+    check_may_go_on(folder)
     cluster, where, nodes, gpus = _before(folder, options)
     job = requeue(folder, cluster, where, options.nodes or nodes, options.gpus or gpus, tell)
     tell(f"next        top1 status {job} --runs {options.runs}")
