@@ -48,8 +48,10 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# loadgroup: the tests on a real SLURM share one cluster, in one of the two processes.
 test: lint
-	@$(BIN)/python -m pytest -n 2
+	@sh ./.ci/install-slurm
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 sweep: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,15 @@ class Checkpoint:
 
 
 class CheckpointWriter:
-    """Writes checkpoints off the training thread, one at a time, and keeps the last two and the best."""
+    """Writes checkpoints off the training thread, one at a time, and keeps the last two and the best.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    fence: called before a file gets its name; raises Top1Error where another writer has taken over.
+    """
+
+    def __init__(self, folder: Path, fence: Callable[[], None] = lambda: None) -> None:
+        self.folder, self._fence = folder, fence
         self._thread: threading.Thread | None = None
-        self._error: OSError | None = None
+        self._error: OSError | Top1Error | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob(".*.tmp"):  # of a writer that was killed; the caller holds the folder
             torn.unlink()
@@ -70,6 +73,8 @@ class CheckpointWriter:
             self._thread = None
         if self._error:
             error, self._error = self._error, None
+            if isinstance(error, Top1Error):
+                raise error
             raise Top1Error(
                 f"the checkpoint could not be written to {self.folder}: {error}. "
                 "The one before it is intact; free some space and start the same command again."
@@ -77,12 +82,14 @@ class CheckpointWriter:
 
     def _write(self, step: int, tensors: dict[str, Tensor], facts: dict[str, Any], best: bool) -> None:
         try:
-            path = write_tensors(self.folder / _file_name(step), tensors, {"step": step, **facts})
+            path = write_tensors(
+                self.folder / _file_name(step), tensors, {"step": step, **facts}, fence=self._fence
+            )
             if best:
                 _replace_link(path, self.folder / BEST)
             for old in list_checkpoints(self.folder)[KEPT:]:
                 old.unlink()
-        except OSError as error:
+        except (OSError, Top1Error) as error:
             self._error = error
 
 
@@ -120,13 +127,16 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(facts.pop("step", 0), tensors, facts)
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Path:
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], fence: Callable[[], None] = lambda: None
+) -> Path:
     """Write tensors with facts and a checksum so that `path` is always the old file or the new one."""
     metadata = {"top1": json.dumps({**facts, "sha256": checksum(tensors, facts)})}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         safetensors.torch.save_file(tensors, temporary, metadata)
         _sync(temporary)
+        fence()
         temporary.replace(path)
     except safetensors.SafetensorError as error:  # how save_file reports a failed write
         raise OSError(str(error)) from error

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import journal
+from pipeline.attempts import read_attempts
 from pipeline.journal import Record
-from pipeline.result import Measurement, Run, read_attempts, read_run
+from pipeline.result import Measurement, Run, read_run
 from pipeline.runs import PLAN
 from pipeline.show import table
 from pipeline.snapshot import ENVIRONMENT
@@ -109,7 +110,7 @@ def _facts(run: Run) -> dict[str, str]:
     facts |= {"seed": str(run.seed), "commit": run.commit or "unknown"}
     facts |= {f"data.{name}": str(value) for name, value in asdict(run.data).items()}
     facts |= {f"machine.{name}": str(plan[name]) for name in _MACHINE if name in plan}
-    hardware = [line["hardware"] for line in read_attempts(run.folder) if line.get("hardware")]
+    hardware = [attempt.hardware for attempt in read_attempts(run.folder) if attempt.hardware]
     facts |= {"machine.hardware": "; ".join(dict.fromkeys(map(str, hardware)))} if hardware else {}
     return facts | _environment(run.folder)
 

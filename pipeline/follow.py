@@ -75,13 +75,13 @@ class Process:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._start = _start_of(pid)
+        self._start = start_of(pid)
 
     def is_alive(self) -> bool:
-        return self._start is not None and _start_of(self._pid) == self._start
+        return self._start is not None and start_of(self._pid) == self._start
 
 
-def _start_of(pid: int) -> str | None:
+def start_of(pid: int) -> str | None:
     """Return when a process began, in the kernel's ticks; None when there is none or it is a zombie."""
     try:
         # The name, in parentheses, may hold spaces; state is field 3, start time field 22 (proc(5)).

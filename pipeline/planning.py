@@ -63,16 +63,24 @@ def allotted_threads(processes: int) -> int:
 
 
 def new_run(
-    recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus: int | None = None
+    recipe: Recipe,
+    facts: DataFacts,
+    options: argparse.Namespace,
+    gpus: int | None = None,
+    parent: Path | None = None,
 ) -> tuple[Path, Plan]:
-    """Return a folder and the plan of a new run; nothing is written yet."""
-    recipe = with_start(recipe, options)
+    """Return a folder and the plan of a new run; nothing is written yet.
+
+    parent: a run planned before, whose weights the recipe begins with.
+    """
+    recipe = recipe if parent else with_start(recipe, options)
+    start = parent or options.init
     folder = getattr(options, "run", None) or runs.new_folder(options.runs, recipe.name, options.seed)
     commit, dirty = git_state()
     plan = replace(
         plan_for(recipe, facts, options, gpus),
         tracking=tracking_of(options.tracking, folder),
-        init_weights=str(options.init.resolve()) if options.init else None,
+        init_weights=str(start.resolve()) if start else None,
         commit=commit,
         dirty=dirty,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -86,7 +94,7 @@ def write_runs(planned: list[tuple[Path, Plan]]) -> None:
         runs.write_plan(folder, plan)
 
 
-def open_or_create(options: argparse.Namespace, world: int) -> tuple[Path, Plan]:
+def open_or_create(options: argparse.Namespace, rank: int, world: int) -> tuple[Path, Plan]:
     """Return the run that `top1 train` is about: the one in --run, or a new one.
 
     Under a launcher every rank comes here; rank 0 writes the plan and the others wait for it.
@@ -98,7 +106,7 @@ def open_or_create(options: argparse.Namespace, world: int) -> tuple[Path, Plan]
     if options.recipe is None or options.data is None:
         missing = "RECIPE and --data DIR" if options.recipe is None else "--data DIR"
         raise UsageError(f"a new run needs {missing}; `top1 list` shows the recipes.")
-    if int(os.environ.get("RANK", "0")) > 0:
+    if rank > 0:
         return options.run, _wait_for_plan(options.run)
     facts = data_facts(options.data)
     recipe = choose_recipe(options.recipe, options.set, options.tiny, facts.classes)
@@ -133,7 +141,8 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    # A batch script has begun its log there before there is a plan.
+    if folder.is_file() or (folder.is_dir() and any(path.name != "logs" for path in folder.iterdir())):
         raise Top1Error(
             f"{folder} exists and is not a run folder. Nothing was changed; choose another --run."
         )

@@ -19,6 +19,7 @@ def reestimate(run: Run) -> None:
 
     Every rank calls this, at the end. The images are those of the last steps, augmented as in training;
     dropout is off, as when the statistics are used. Each pass over a micro-batch counts the same.
+    Raises Interrupted when the processes agreed to stop meanwhile.
     """
     norm = run.plan.recipe.model.batch_norm
     if norm is None or norm.reestimated_over is None:
@@ -30,7 +31,8 @@ def reestimate(run: Run) -> None:
     for layer in layers:
         layer.train()
     batches = run.loader.batches(run.plan.total_steps - steps, run.plan.total_steps)
-    for count, batch in enumerate(batches, start=1):
+    watched = run.stop.watched(batches, common=steps * run.plan.accumulation)
+    for count, batch in enumerate(watched, start=1):
         for layer in layers:
             layer.momentum = 1 / count  # the statistics so far weigh count - 1, these 1
         with run.accelerator.autocast():

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 from pipeline import journal
 from pipeline.artifacts import attach
+from pipeline.attempts import read_attempts
 from pipeline.errors import Top1Error
 from pipeline.locks import locked
 from pipeline.registry import register
-from pipeline.result import Run, read_attempts, read_run
+from pipeline.result import Run, read_run
 from pipeline.run_card import description, final_metrics, params, tags, target_line, verdict_tags
 from pipeline.runs import PLAN, RESULT, TRACKED
 from pipeline.tracking import (

@@ -5,17 +5,13 @@ Written by the main process only. Light: plain files and text; a progress bar on
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pipeline import machine, runs
+from pipeline import attempts, machine, runs
 from pipeline.journal import write_json
 from pipeline.judged import judged
 from pipeline.plan import Plan
@@ -39,11 +35,18 @@ class Counts(Protocol):
 
 
 class Report:
-    """The reporting side of one process's attempt at a run."""
+    """The reporting side of one process's attempt at a run.
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        self.plan, self.folder = plan, folder
-        self.attempt = 1 + sum(1 for _ in _lines(folder / runs.ATTEMPTS))
+    attempt: its number where it has begun already, which fences off whoever holds the folder still; else it
+    begins when the folder is held. job, restart: the scheduler's, noted with the attempt.
+    """
+
+    def __init__(
+        self, plan: Plan, folder: Path, attempt: int | None = None, job: str | None = None, restart: int = 0
+    ) -> None:
+        self.plan, self.folder, self.attempt = plan, folder, attempt
+        self.takes_over = attempt is not None
+        self._job, self._restart = job, restart
         self._bar = _Bar(plan.total_steps)
         self._since = self._asked = time.monotonic()
         self._counted = 0  # steps done when the rate was last taken
@@ -56,27 +59,20 @@ class Report:
         """Note the attempt, and from where it goes on."""
         self._counted = self._saved = done
         self._since = self._asked = time.monotonic()
-        line = {
-            "attempt": self.attempt,
-            "step": done,
-            "time": time.time(),
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "slurm_job": os.environ.get("SLURM_JOB_ID"),
-            "hardware": machine.hardware(),
-        }
-        with open(self.folder / runs.ATTEMPTS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        if self.attempt is None:
+            self.attempt = attempts.begin(self.folder, self._job, self._restart)
+        attempts.note(self.folder, self.attempt, step=done, hardware=machine.hardware())
         keep_snapshot(self.folder, self.plan.recipe)
         where = f"from step {done}" if done else "from the start"
         say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
         self._write_status("running", done)
 
     def progress(self, done: int, loss: float, lr: float, stage: Stage, waited: float) -> dict[str, float]:
-        """Return the values of one journal record and show them.
+        """Return the values of one journal record and show them. Raises SupersededError.
 
         waited: of the time since the last record, the seconds the loop waited for batches.
         """
+        self.check_newest()
         now = time.monotonic()
         wait_share = min(1.0, waited / max(now - self._since, 1e-9))
         if done > self._counted:
@@ -95,13 +91,14 @@ class Report:
 
     def validated(self, done: int, score: Counts) -> None:
         """Print the line of an epoch; the time of an evaluation does not count as training."""
+        self.check_newest()
         self._top1 = score.top1
         self._since = time.monotonic()
         self._bar.clear()
         epochs = self.plan.recipe.schedule.epochs
         say(
             f"epoch {self.plan.epoch_at(done):.4g}/{epochs:.4g}  step {done}  top-1 {score.top1:.2f}  "
-            f"top-5 {score.top5:.2f}  {self._rate:.0f} img/s  {_duration(self._eta(done))} left"
+            f"top-5 {score.top5:.2f}  {self._rate:.0f} img/s  {duration(self._eta(done))} left"
         )
         self._write_status("running", done)
 
@@ -114,21 +111,36 @@ class Report:
     def saved(self, done: int) -> None:
         self._saved = done
 
-    def stopped(self, done: int) -> None:
+    def check_newest(self) -> None:
+        """Raise SupersededError when a newer attempt has begun: the folder is no longer ours to write."""
+        if self.attempt is not None:
+            attempts.check_newest(self.folder, self.attempt)
+
+    def stopped(self, done: int, reason: str) -> None:
         self._bar.clear()
         self._saved = done
+        self._end(done, reason)
         self._write_status("stopped", done)
         say(f"stopped at step {done}, saved; start the same command again to go on")
 
-    def failed(self) -> None:
+    def failed(self, error: Exception) -> None:
+        """Note that the attempt failed; one that never held the folder, or holds it no more, says nothing."""
         self._bar.clear()
-        self._write_status("failed", self._counted)
+        if self.attempt is not None and not isinstance(error, attempts.SupersededError):
+            self._end(self._counted, f"{type(error).__name__}: {error}"[:500])
+            self._write_status("failed", self._counted)
+
+    def _end(self, done: int, reason: str) -> None:
+        assert self.attempt is not None  # it has begun
+        attempts.note(self.folder, self.attempt, end_step=done, reason=reason)
 
     def finished(
         self, facts: dict[str, Any], scores: list[tuple[int | None, Evaluation, Any]], sha256: str
     ) -> None:
         """Write result.json: what every target measured, and at what cost."""
-        seconds = facts["seconds"] + self.seconds_since_last_call()
+        self.check_newest()
+        last = self.seconds_since_last_call()
+        seconds = facts["seconds"] + last
         trained = self.plan.total_steps * self.plan.batch_size
         result: dict[str, Any] = {
             "recipe": self.plan.recipe.name,
@@ -136,7 +148,7 @@ class Report:
             "seed": self.plan.seed,
             "commit": self.plan.commit,
             "epochs": self.plan.recipe.schedule.epochs,
-            "gpu_hours": seconds * self.plan.gpus / 3600,
+            "gpu_hours": (facts["gpu_seconds"] + last * self.plan.gpus) / 3600,
             "images_per_second": trained / seconds,
             "last": facts["last"],
             "best": facts["best"],
@@ -149,6 +161,7 @@ class Report:
         }
         write_json(self.folder / runs.RESULT, result)
         self._saved = self.plan.total_steps
+        self._end(self.plan.total_steps, "finished")
         self._write_status("finished", self.plan.total_steps)
         for measured in result["results"]:
             rule = "  median of the last five epochs" if "report" in measured else ""
@@ -230,7 +243,7 @@ class _Bar:
 
     def show(self, done: int, loss: float, rate: float, eta: float | None) -> None:
         if self._progress:
-            text = f"{done}/{self._total}  loss {loss:.3f}  {rate:.0f} img/s  {_duration(eta)} left"
+            text = f"{done}/{self._total}  loss {loss:.3f}  {rate:.0f} img/s  {duration(eta)} left"
             self._progress.start()
             self._progress.update(self._task, completed=done, description=text)
 
@@ -239,14 +252,9 @@ class _Bar:
             self._progress.stop()
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Return seconds as M:SS or H:MM:SS."""
     if seconds is None:
         return "?"
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def _lines(path: Path) -> list[str]:
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text(encoding="utf-8").splitlines()
-    return []

@@ -6,7 +6,6 @@ Judges nothing; that is `verdict.py`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from pipeline.errors import Top1Error
 from pipeline.journal import NAME as JOURNAL
 from pipeline.journal import read_json, read_json_or_none
-from pipeline.runs import ATTEMPTS, ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS, TRACKED
+from pipeline.runs import ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS, TRACKED
 from recipes.schema import Recipe
 from recipes.serialize import from_dict
 
@@ -114,21 +113,6 @@ def read_progress(folder: str | Path) -> Progress:
         )
     except (TypeError, ValueError) as error:
         raise Top1Error(_not_understood(path, error)) from error
-
-
-def read_attempts(folder: str | Path) -> list[dict[str, Any]]:
-    """Return what each attempt noted at its beginning; a line that is no record counts and says nothing."""
-    path = Path(folder) / ATTEMPTS
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    return [_object(line) for line in lines]
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def tracked_at(folder: str | Path) -> str | None:

@@ -34,6 +34,7 @@ from pipeline.models import build, outputs_of
 from pipeline.optim import make_optimizer
 from pipeline.plan import Plan
 from pipeline.report import Report
+from pipeline.stop import Agreement
 from pipeline.transfer import load_start
 from recipes.schema import Evaluation
 
@@ -75,8 +76,9 @@ class Run:
     books: Books | None = None
     losses: list[Tensor] = field(default_factory=list)
     scores: dict[Evaluation, Score] = field(default_factory=dict)
+    stop: Agreement = field(default_factory=Agreement)
     facts: dict[str, Any] = field(
-        default_factory=lambda: {"seconds": 0.0, "best": None, "last": None, "judged": []}
+        default_factory=lambda: {"seconds": 0.0, "gpu_seconds": 0.0, "best": None, "last": None, "judged": []}
     )
 
     @property
@@ -94,7 +96,7 @@ def open_run(plan: Plan, folder: Path, report: Report) -> Iterator[tuple[Run, in
     """
     accelerator = start_accelerator(plan)
     main = accelerator.is_main_process
-    with runs.only_writer(folder) if main else contextlib.nullcontext():
+    with runs.only_writer(folder, report.takes_over) if main else contextlib.nullcontext():
         run = prepare(plan, folder, accelerator)
         done = restore(run)
         if main:
@@ -228,13 +230,16 @@ def open_books(folder: Path, report: Report, done: int) -> Books:
     """Open what the main process keeps, the journal cut back to the checkpoint that training goes on from."""
     cut_back(folder, done)
     report.started(done)
-    return Books(Journal(folder), checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS), report)
+    writer = checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS, report.check_newest)
+    return Books(Journal(folder), writer, report)
 
 
 def save(run: Run, done: int, best: bool) -> None:
     """Hand the state after `done` steps to the checkpoint writer (main process only)."""
     assert run.books is not None  # only the main process saves
-    run.facts["seconds"] += run.books.report.seconds_since_last_call()
+    seconds = run.books.report.seconds_since_last_call()
+    run.facts["seconds"] += seconds
+    run.facts["gpu_seconds"] += seconds * run.plan.gpus  # attempts may differ in their GPUs
     run.books.journal.sync()
     tensors = {f"model/{name}": tensor for name, tensor in run.network.state_dict().items()}
     if run.average:

@@ -6,9 +6,10 @@ Pure functions of what the run folder says; `sync.py` delivers what they return.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.attempts import Attempt
 from pipeline.result import Run
 from pipeline.verdict import Standing, verdict
 from recipes.schema import Recipe, Target
@@ -26,11 +27,8 @@ def params(plan: Mapping[str, Any]) -> dict[str, str]:
     return found | ({"world_size": found["gpus"]} if "gpus" in found else {})
 
 
-def tags(run: Run, attempts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return what runs are searched and grouped by.
-
-    attempts: the lines of attempts.jsonl, an empty one for a line that is none.
-    """
+def tags(run: Run, attempts: Sequence[Attempt]) -> dict[str, str]:
+    """Return what runs are searched and grouped by."""
     found = {
         ID_TAG: run.id,
         "recipe": run.recipe.name,
@@ -40,9 +38,9 @@ def tags(run: Run, attempts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         "data": run.data.name,
         "data.fingerprint": run.data.fingerprint,
         "attempts": str(len(attempts)),
-        "hosts": _each("host", attempts),
-        "hardware": _each("hardware", attempts),
-        "slurm.jobs": _each("slurm_job", attempts),
+        "hosts": _each(attempt.host for attempt in attempts),
+        "hardware": _each(attempt.hardware for attempt in attempts),
+        "slurm.jobs": _each(attempt.job for attempt in attempts),
         "weights.sha256": run.result.weights_sha256 if run.result else "",
         "state": run.progress.state,
         "mlflow.source.git.commit": run.commit.removesuffix("-dirty"),
@@ -50,8 +48,8 @@ def tags(run: Run, attempts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {key: _cut(value) for key, value in found.items() if value}
 
 
-def _each(key: str, attempts: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(dict.fromkeys(str(line[key]) for line in attempts if line.get(key)))
+def _each(values: Iterable[str | None]) -> str:
+    return ", ".join(dict.fromkeys(value for value in values if value))
 
 
 def target_line(targets: Sequence[Target]) -> dict[str, float]:

@@ -7,7 +7,7 @@ everything else is a view.
 
 from __future__ import annotations
 
-import fcntl
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.errors import Top1Error
 from pipeline.journal import read_json, write_json
+from pipeline.locks import locked
 from pipeline.plan import Plan, plan_from_dict
 
 PLAN = "plan.json"
@@ -26,6 +27,8 @@ ATTEMPTS = "attempts.jsonl"
 CHECKPOINTS = "checkpoints"
 TRACKED = "sync.json"
 WEIGHTS = "weights.safetensors"
+
+TAKE_OVER_SECONDS = 120.0  # for a superseded writer to find out and let go
 
 
 def new_folder(runs: Path, recipe: str, seed: int) -> Path:
@@ -50,16 +53,33 @@ def write_plan(folder: Path, plan: Plan) -> None:
         ) from error
 
 
+def write_next_plan(folder: Path, plan: Plan, attempt: int) -> Path:
+    """Add the plan that the run goes on with from this attempt on: the same science on other hardware."""
+    path = folder / f"plan.{attempt}.json"
+    write_json(path, plan.to_dict())
+    return path
+
+
+def newest_plan(folder: Path) -> Path:
+    """Return the file of the plan that a run goes on with."""
+    numbers = {
+        int(match[1]): path
+        for path in folder.glob("plan.*.json")
+        if (match := re.fullmatch(r"plan\.(\d+)\.json", path.name))
+    }
+    return numbers[max(numbers)] if numbers else folder / PLAN
+
+
 def read_plan(folder: Path) -> Plan:
-    """Return a run's plan. Raises Top1Error when there is none or it is damaged."""
+    """Return a run's newest plan. Raises Top1Error when there is none or it is damaged."""
     if not (folder / PLAN).is_file():
         raise Top1Error(f"{folder} is not a run folder: it has no {PLAN}. `top1 leaderboard` lists runs.")
-    data = read_json(folder / PLAN)
+    data = read_json(newest_plan(folder))
     try:
         return plan_from_dict(data)
     except (KeyError, TypeError, ValueError) as error:
         raise Top1Error(
-            f"{folder / PLAN} is not a plan that this version reads: {error}. "
+            f"{newest_plan(folder)} is not a plan that this version reads: {error}. "
             "Start a new run, or use the version that made it."
         ) from error
 
@@ -70,14 +90,16 @@ def find_runs(runs: Path) -> list[Path]:
 
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the run folder while training. Raises Top1Error when another process on this node holds it."""
-    with open(folder / ".lock", "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Top1Error(
-                f"{folder} is being trained by another process. Wait for it or stop it; "
-                "a second run wants its own --run folder."
-            ) from error
-        yield
+def only_writer(folder: Path, takes_over: bool = False) -> Iterator[None]:
+    """Hold the run folder while training. Raises Top1Error when another process holds it.
+
+    takes_over: the holder has been superseded and is going to let go; wait for that.
+    """
+    try:
+        with locked(folder / ".lock", TAKE_OVER_SECONDS if takes_over else 0):
+            yield
+    except TimeoutError as error:
+        raise Top1Error(
+            f"{folder} is being trained by another process. Wait for it or stop it; "
+            "a second run wants its own --run folder."
+        ) from error

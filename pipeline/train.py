@@ -30,32 +30,40 @@ from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
 from pipeline.report import Report, Waited, result_of
 from pipeline.run import Run, open_run, save, weights_of_main
+from pipeline.stop import Agreement, Interrupted, Stop
 from recipes.schema import Evaluation
 
-AGREE_EVERY = 10  # steps between two questions whether any rank was asked to stop
 
-
-def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], bool]) -> bool:
+def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int]) -> Stop:
     """Train the run in `folder` from its newest checkpoint, or from the start, to its end.
 
-    Every rank calls this. Returns False when it was asked to stop, after a checkpoint. Raises Top1Error
-    when the loss is not finite, and for what `open_run` raises.
+    Every rank calls this. Returns Stop.NO when the run is finished, else why it was asked to stop, after a
+    checkpoint. Raises Top1Error when the loss is not finite, and for what `open_run` raises.
     """
     with open_run(plan, folder, report) as (run, first_step):
+        run.stop = Agreement(stop_asked, run.accelerator.num_processes, run.accelerator.device)
         check_forms(run)
-        done = train_steps(run, first_step, stop_asked)
-        if done < plan.total_steps:
+        done = train_steps(run, first_step)
+        if not run.stop.reason:
+            with contextlib.suppress(Interrupted):
+                finish(run)
+        if run.stop.reason:
             if run.books:
                 run.books.writer.wait()
-                report.stopped(done)
-            return False
-        finish(run)
-        return True
+                report.stopped(done, run.stop.reason.why)
+            run.accelerator.wait_for_everyone()  # nobody leaves before the checkpoint is durable
+        return run.stop.reason
 
 
-def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> int:
+def train_steps(run: Run, first_step: int) -> int:
     """Train from `first_step` to the end, or until asked to stop; return the number of steps done."""
     plan = run.plan
+    if lacks_validation(run, first_step):
+        best = validate(run, first_step)
+        if run.books and not run.stop.reason:
+            save(run, first_step, best)
+        if run.stop.reason:
+            return first_step
     batches = Waited(run.loader.batches(first_step, plan.total_steps))
     for step in range(first_step, plan.total_steps):
         done = step + 1
@@ -64,13 +72,13 @@ def train_steps(run: Run, first_step: int, stop_asked: Callable[[], bool]) -> in
         saving = epoch_ends or done % plan.checkpoint_every == 0
         logging = saving or done % plan.log_every == 0
         norm = train_step(run, step, itertools.islice(batches, plan.accumulation), logging)
-        stopping = agree_to_stop(run, done, stop_asked)
+        stopping = run.stop.reached()
         if logging or stopping:
             log(run, done, norm, batches.take_seconds())
-        best = epoch_ends and validate(run, done)
+        best = epoch_ends and not stopping and validate(run, done)
         if run.books and (saving or stopping):
             save(run, done, best)
-        if stopping:
+        if run.stop.reason:
             return done
     return plan.total_steps
 
@@ -142,14 +150,11 @@ def seed_generator(device: torch.device, seed: int) -> None:
 # ---------------------------------------------------------------- what happens between steps
 
 
-def agree_to_stop(run: Run, done: int, stop_asked: Callable[[], bool]) -> bool:
-    """Whether any rank was asked to stop; the same answer on every rank."""
-    if run.accelerator.num_processes == 1:
-        return stop_asked()
-    if done % AGREE_EVERY:
-        return False
-    asked = torch.tensor([float(stop_asked())], device=run.accelerator.device)
-    return run.accelerator.reduce(asked, "sum").item() > 0
+def lacks_validation(run: Run, done: int) -> bool:
+    """Whether the attempt before this one was asked to stop before it had measured the epoch it ended."""
+    last = run.facts["last"]
+    epoch_ended = done > 0 and (done % run.plan.steps_per_epoch == 0 or done == run.plan.total_steps)
+    return epoch_ended and (last is None or last["epoch"] != run.plan.epoch_at(done))
 
 
 def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
@@ -183,23 +188,28 @@ def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
 def validate(run: Run, done: int) -> bool:
     """Measure the recipe's validation protocol, a view of progress; return whether it is the best yet.
 
-    Where the recipe averages its weights, the raw ones are measured beside their average.
+    Where the recipe averages its weights, the raw ones are measured beside their average. False also where
+    the processes agreed to stop meanwhile; the next attempt measures it then.
     """
-    evaluation = run.plan.recipe.validation
-    score = measure(run, evaluation)
-    raw = measure(run, replace(evaluation, ema=False)) if run.average and evaluation.ema else None
+    evaluation, averaged = run.plan.recipe.validation, run.average is not None
+    targets = evaluations_of(run.plan.recipe) if is_judged(run.plan, done) else []
+    try:
+        score = measure(run, evaluation)
+        raw = measure(run, replace(evaluation, ema=False)) if averaged and evaluation.ema else None
+        scores = {e.protocol: measure(run, e) for _, e in targets}
+    except Interrupted:
+        return False
     last = {"epoch": run.plan.epoch_at(done), "top1": score.top1, "top5": score.top5}
     best = run.facts["best"] is None or score.top1 > run.facts["best"]["top1"]
     run.facts |= {"last": last, "best": last if best else run.facts["best"]}
-    if is_judged(run.plan, done):
-        scores = {e.protocol: measure(run, e) for _, e in evaluations_of(run.plan.recipe)}
+    if targets:
         run.facts["judged"] = [*run.facts["judged"], judged_record(last["epoch"], scores)]
     if run.books:
         values = {"val/top1": score.top1, "val/top5": score.top5, "val/loss": score.loss}
         if raw:
             values |= {"val/raw_top1": raw.top1, "val/raw_top5": raw.top5}
-        run.books.journal.append(done, last["epoch"], **values)
         run.books.report.validated(done, score)
+        run.books.journal.append(done, last["epoch"], **values)
     return best
 
 
@@ -211,21 +221,24 @@ def check_forms(run: Run) -> None:
 
 
 def measure(run: Run, evaluation: Evaluation) -> Score:
-    """Evaluate the current weights, or their average, on the whole validation split under a protocol."""
+    """Evaluate the current weights, or their average, on the whole validation split under a protocol.
+
+    Raises Interrupted when the processes agreed to stop meanwhile.
+    """
     if evaluation in run.scores:
         return run.scores[evaluation]
     accelerator, plan = run.accelerator, run.plan
     weights = weights_of_main(run, averaged=evaluation.ema)
     form = form_of(run.network.eval(), evaluation)
+    split, batch = run.manifest.split("val"), max(32, plan.micro_batch)
 
     def forward(images: Tensor) -> Tensor:
         with accelerator.autocast():
             return torch.func.functional_call(form, named, (images,))
 
     named = {f"network.{name}": tensor for name, tensor in weights.items()}
-    batch = max(32, plan.micro_batch)
     loader = EvalLoader(
-        run.manifest.split("val"),
+        split,
         plan.recipe.data.color,
         evaluation,
         batch=batch,
@@ -234,15 +247,18 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
         device_id=run.device_id,
         threads=plan.threads,
     )
-    score = evaluate(
-        [Member(forward, plan.recipe.data.normalize)],
-        loader,
-        images=plan.data.val_images,
-        device=accelerator.device,
-        most_images=batch,
-        reduce=lambda total: accelerator.reduce(total, "sum"),
-    )
-    run.network.train()
+    common = len(split) // accelerator.num_processes // batch  # whole batches that every process has
+    try:
+        score = evaluate(
+            [Member(forward, plan.recipe.data.normalize)],
+            run.stop.watched(loader, common),
+            images=plan.data.val_images,
+            device=accelerator.device,
+            most_images=batch,
+            reduce=lambda total: accelerator.reduce(total, "sum"),
+        )
+    finally:
+        run.network.train()
     run.scores[evaluation] = score
     return score
 

@@ -1,4 +1,4 @@
-"""What one task of a job runs: join the others, train, ship the log, leave a resumable folder.
+"""What one process of a job runs: join the others, train, ship the log, leave a resumable folder.
 
 The only place that opens `pipeline.train`. Reads the launcher's environment, which nothing below does.
 """
@@ -7,103 +7,91 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import submitit
-
-from pipeline import runs
+from pipeline import attempts, runs
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan
+from pipeline.report import Report
+from slurm import leave
+from slurm.signals import StopRequest
+from slurm.tasks import Task, submitit_task
 
 LAUNCHER_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-RENDEZVOUS_SECONDS = 300.0
 DELIVERY_SECONDS = 60.0  # how long a finished run waits for its follower; `top1 sync` delivers the rest
-
-
-class StopRequest:
-    """Set by SIGTERM, SIGINT and SIGUSR2, read by the loop at step boundaries. Calling it tells."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def __call__(self) -> bool:
-        return self._asked
-
-    def _note(self, signum: int, frame: object) -> None:
-        # Only sets a flag: a handler may run inside any line, a collective included. A second SIGINT
-        # is someone who does not want to wait.
-        if self._asked and signum == signal.SIGINT:
-            raise KeyboardInterrupt
-        self._asked = True
-
-    def install(self) -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-            signal.signal(signum, self._note)
 
 
 def run_task(folder: str) -> bool:
     """Run one task of a submitit job; `folder` holds the plan. Returns whether the run is finished."""
-    environment = submitit.JobEnvironment()
-    plan = runs.read_plan(Path(folder))
-    if plan.gpus > 1:
-        rendezvous = Path(folder) / "logs" / f"rendezvous-{environment.job_id}"
-        address, port = meet(rendezvous, environment.global_rank)
-        os.environ |= {
-            "MASTER_ADDR": address,
-            "MASTER_PORT": str(port),
-            "RANK": str(environment.global_rank),
-            "WORLD_SIZE": str(environment.num_tasks),
-            "LOCAL_RANK": str(environment.local_rank),
-            "LOCAL_WORLD_SIZE": str(environment.num_tasks // environment.num_nodes),
-        }
-    return run_process(Path(folder), plan)
+    return run_process(Path(folder), None, submitit_task())
 
 
-def meet(path: Path, rank: int) -> tuple[str, int]:
-    """Return the address that rank 0 of a one-node job listens on, passed to the others in a file."""
-    if rank == 0:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(f"127.0.0.1 {port}")
-        temporary.replace(path)
-    deadline = time.monotonic() + RENDEZVOUS_SECONDS
-    while not path.exists():
-        if time.monotonic() > deadline:
-            raise Top1Error(
-                f"rank 0 did not write {path} within {RENDEZVOUS_SECONDS:.0f} s. Look at its log."
-            )
-        time.sleep(0.05)
-    address, text = path.read_text().split()
-    return address, int(text)
+def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None) -> bool:
+    """Train the run in this process (one of plan.gpus); return whether it is finished.
 
-
-def run_process(folder: Path, plan: Plan) -> bool:
-    """Train the run in this process (one of plan.gpus); return whether it is finished."""
-    rank = int(os.environ.get("RANK", "0"))
-    if plan.gpus > 1:
-        _check_launcher(plan)
-        os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
+    plan: the folder's newest unless it is known already. task: which process this is, where we find the
+    others ourselves; without it the launcher's variables say. In a SLURM job a run that is to go on later
+    goes back to the queue, and this does not return.
+    """
     stop = StopRequest()
     stop.install()
-    from pipeline.report import Report
+    rank = task.rank if task else int(os.environ.get("RANK", "0"))
+    try:
+        reason = _train(folder, plan or runs.read_plan(folder), task, stop, rank)
+    except Top1Error as error:
+        if task and task.job and not isinstance(error, attempts.SupersededError):
+            leave.give_up(folder, error)
+        raise
+    if reason and task and task.job:
+        leave.leave_job(folder, task, reason, stop)
+    return not reason
+
+
+def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank: int) -> int:
+    """Return 0 when the run is finished, else why it was asked to stop (pipeline.stop.Stop)."""
+    if plan.gpus > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
+    report = _report(folder, plan, task, rank)
+    if task and (plan.gpus > 1 or task.world > 1):
+        _join(folder, plan, task)
+    elif plan.gpus > 1:
+        _check_launcher(plan)
     from pipeline.train import train
 
-    report = Report(plan, folder)
     with _follower(folder, plan) if rank == 0 else contextlib.nullcontext():
         try:
             return train(plan, folder, report, stop)
-        except Exception:
+        except Exception as error:
             if rank == 0:
-                report.failed()
+                report.failed(error)
             raise
+
+
+def _report(folder: Path, plan: Plan, task: Task | None, rank: int) -> Report:
+    """Return rank 0's report; where an earlier attempt of this very job left a writer, that one is fenced.
+
+    SLURM runs a job once at a time. Whoever else holds the folder is not ours to fence.
+    """
+    job, restart = (task.job, task.restart) if task else (None, 0)
+    known = attempts.read_attempts(folder) if rank == 0 and job else []
+    goes_on = bool(known) and known[-1].job == job
+    return Report(plan, folder, attempts.begin(folder, job, restart) if goes_on else None, job, restart)
+
+
+def _join(folder: Path, plan: Plan, task: Task) -> None:
+    if task.world != plan.gpus:
+        raise Top1Error(
+            f"the plan in {folder} is for {plan.gpus} processes, and {task.world} were started. "
+            f"Start {plan.gpus}, or let `top1 requeue {folder} --nodes N` plan for another number."
+        )
+    import torch
+
+    from slurm.rendezvous import join
+
+    join(task, folder, cuda=torch.cuda.is_available() and plan.device != "cpu")
 
 
 def _check_launcher(plan: Plan) -> None:

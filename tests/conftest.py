@@ -1,5 +1,10 @@
 """What several tests share."""
 
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["mlflow_server"]
@@ -13,3 +18,49 @@ def demo_data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "demo"
     prepare_demo(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_data(demo_data, tmp_path_factory):
+    """160 training and 40 validation digits: five batches an epoch."""
+    from data_prep.folder import prepare_folder
+
+    folder = tmp_path_factory.mktemp("small") / "digits"
+    for split, count in (("train", 16), ("val", 4)):
+        for source in sorted((demo_data / split).iterdir()):
+            target = folder / split / source.name
+            target.mkdir(parents=True)
+            for file in sorted(source.iterdir())[:count]:
+                os.link(file, target / file.name)
+    prepare_folder(folder, name="demo-small")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slurm_programs():
+    """Skip where SLURM is not installed; with CI=true that is a failure."""
+    from slurm.dev_cluster import PACKAGES, missing_programs
+
+    missing = missing_programs()
+    if missing:
+        reason = f"no {', '.join(missing)}: apt-get install --no-install-recommends {PACKAGES}"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def site(slurm_programs, small_data, tmp_path_factory):
+    """A real SLURM of four nodes with two fake GPUs each, and its description."""
+    from slurm_jobs import Site
+
+    from slurm.dev_cluster import down, up
+    from slurm.dev_config import DevCluster
+    from slurm.dev_daemons import environment
+
+    folder = Path(tempfile.mkdtemp(prefix="top1-slurm-"))  # short: it holds sockets
+    up(folder, DevCluster(nodes=4, kill_wait=10))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        yield Site(folder, tmp_path_factory.mktemp("site"), small_data)
+    down(folder)
+    shutil.rmtree(folder, ignore_errors=True)

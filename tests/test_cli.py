@@ -113,7 +113,7 @@ def test_a_packed_set_has_the_fingerprint_of_its_folder(capsys, tmp_path, demo_d
         (["show", "alexnet", "--gpus", "24"], "GPU counts that work:", 1),
         (["train", "alexnet"], "a new run needs --data DIR", 2),
         (["train", "alexnet", "--data", "nowhere"], "nowhere does not exist", 1),
-        (["submit", "alexnet", "--data", "nowhere"], "add --local", 2),
+        (["submit", "alexnet", "--data", "nowhere"], "no cluster is described", 2),
         (["leaderboard", "--runs", "nowhere"], "nowhere", 1),
         (["eval", "nowhere"], "nowhere is not a run folder", 1),
         (["sync", "nowhere"], "nowhere is not a run folder", 1),
@@ -196,7 +196,21 @@ def test_a_folder_with_other_things_in_it_is_no_run_folder(capsys, tmp_path, dem
         ["--help"],
         *(
             [name, "--help"]
-            for name in ("list", "show", "prep", "train", "submit", "eval", "leaderboard", "sync")
+            for name in (
+                "list",
+                "show",
+                "prep",
+                "train",
+                "submit",
+                "status",
+                "logs",
+                "cancel",
+                "requeue",
+                "cluster",
+                "eval",
+                "leaderboard",
+                "sync",
+            )
         ),
     ],
     ids=" ".join,

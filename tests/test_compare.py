@@ -40,7 +40,7 @@ def test_recipe_seed_data_commit_machine_and_environment_are_compared(tmp_path):
         data={"name": "demo", "fingerprint": "beef", "official": None},
     )  # fmt: skip
     for folder, gpu, torch in ((first, "8x A100", "2.6.0"), (second, "8x H100", "2.7.0")):
-        (folder / "attempts.jsonl").write_text(json.dumps({"hardware": gpu}) + "\n{torn\n")
+        (folder / "attempts.jsonl").write_text(json.dumps({"attempt": 1, "hardware": gpu}) + "\n{torn\n")
         (folder / "environment.txt").write_text(f"# Python 3.11\nnumpy==2.0.0\ntorch=={torch}\n")
     assert facts(compare(first, second)) == {
         "recipe.optimizer.lr": ("0.1", "0.2"),

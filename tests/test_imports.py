@@ -22,7 +22,10 @@ LIGHT = {
     "pipeline.data.header", "pipeline.locks", "data_prep.progress", "data_prep.published",
     "pipeline.judged", "pipeline.ensemble", "pipeline.protocols", "pipeline.timm_figures",
     "pipeline.snapshot", "pipeline.machine", "pipeline.board_page.page", "pipeline.compare",
-    "pipeline.serve", "pipeline.bench.tracking",
+    "pipeline.serve", "pipeline.bench.tracking", "pipeline.attempts", "pipeline.scale", "slurm.cluster",
+    "slurm.batch", "slurm.checks", "slurm.launch", "slurm.signals", "slurm.leave", "slurm.tasks",
+    "slurm.queue", "slurm.status", "slurm.logs", "slurm.again", "slurm.dev_cluster", "slurm.dev_config",
+    "slurm.dev_daemons", "slurm.dev_processes",
     *(f"pipeline.commands.{path.stem}" for path in (ROOT / "pipeline" / "commands").glob("[a-z]*.py")),
 }  # fmt: skip
 COMMANDS = ("pipeline.cli", "pipeline.commands.")  # the part of the pipeline that sees every package
@@ -122,18 +125,12 @@ def test_environment_variables_are_read_by_the_launching_side_only():
         for m, path in MODULES.items()
         if "os.environ" in path.read_text() and m.startswith(("recipes", "pipeline"))
     }
-    # tracking sets MLflow's own variables in its process; report notes the SLURM job of an attempt.
-    assert reading <= {
-        "pipeline.commands.run",
-        "pipeline.commands.evaluate",
-        "pipeline.planning",
-        "pipeline.tracking",
-        "pipeline.report",
-    }
+    # tracking sets MLflow's own variables in its process.
+    assert reading <= {"pipeline.commands.run", "pipeline.commands.evaluate", "pipeline.tracking"}
 
 
 @pytest.mark.parametrize(
-    "command", [["list"], ["list", "--json"], ["show", "alexnet"], ["--help"], ["leaderboard"]]
+    "command", [["list"], ["list", "--json"], ["show", "alexnet"], ["--help"], ["leaderboard"], ["status"]]
 )
 def test_a_light_command_loads_no_heavy_library(command, tmp_path):
     (tmp_path / "runs").mkdir()

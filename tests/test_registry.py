@@ -123,12 +123,12 @@ def test_the_curve_has_the_validations_and_the_papers_figure_as_a_dashed_line(tm
 def test_hosts_hardware_jobs_attempts_and_the_gap_are_tags(tmp_path, database):
     folder = make_run(tmp_path, result=make_result())
     (folder / "attempts.jsonl").write_text(
-        '{"host": "n1", "slurm_job": "7", "hardware": "8x NVIDIA H100, 96x CPU"}\n{torn\n'
-        '{"host": "n2", "slurm_job": "7", "hardware": "8x NVIDIA H100, 96x CPU"}\n'
+        '{"attempt": 1, "host": "n1", "slurm_job": "7", "hardware": "8x NVIDIA H100, 96x CPU"}\n{torn\n'
+        '{"attempt": 2, "host": "n2", "slurm_job": "7", "hardware": "8x NVIDIA H100, 96x CPU"}\n'
     )
     sync(folder, database)
     tags = tracked_runs(database)[0].data.tags
-    expected = {"attempts": "3", "hosts": "n1, n2", "slurm.jobs": "7", "hardware": "8x NVIDIA H100, 96x CPU"}
+    expected = {"attempts": "2", "hosts": "n1, n2", "slurm.jobs": "7", "hardware": "8x NVIDIA H100, 96x CPU"}
     expected |= {"gap": "-0.02", "verdict": "reproduced", "weights.sha256": "0" * 64}
     assert {key: tags[key] for key in expected} == expected
 

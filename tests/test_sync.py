@@ -181,7 +181,7 @@ def test_a_failed_run_is_shown_as_failed_and_as_running_when_it_goes_on(tmp_path
     sync(folder, database)
     assert tracked_runs(database)[0].info.status == "FAILED"
     write_status(folder, "running", step=1)
-    (folder / "attempts.jsonl").write_text("{}\n{}\n")
+    (folder / "attempts.jsonl").write_text('{"attempt": 1}\n{"attempt": 2}\n')
     sync(folder, database)
     (run,) = tracked_runs(database)
     assert (run.info.status, run.data.tags["attempts"]) == ("RUNNING", "2")

@@ -91,22 +91,6 @@ TINY = {
 FAST = ("--tracking", "none", "--device", "cpu", "--threads", "1", "--log-every", "1")
 
 
-@pytest.fixture(scope="session")
-def small_data(demo_data, tmp_path_factory):
-    """160 training and 40 validation digits: five batches an epoch."""
-    from data_prep.folder import prepare_folder
-
-    folder = tmp_path_factory.mktemp("small") / "digits"
-    for split, count in (("train", 16), ("val", 4)):
-        for source in sorted((demo_data / split).iterdir()):
-            target = folder / split / source.name
-            target.mkdir(parents=True)
-            for file in sorted(source.iterdir())[:count]:
-                os.link(file, target / file.name)
-    prepare_folder(folder, name="demo-small")
-    return folder
-
-
 @pytest.mark.parametrize(
     ("name", "processes"), [("alexnet", 1), ("efficientnetv2_s", 1), ("efficientnetv2_s", 2)]
 )

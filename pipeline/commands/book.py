@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,16 @@ def _show(options: argparse.Namespace) -> int:
     from pipeline import show
     from pipeline.planning import data_facts, plan_for
     from pipeline.recipe_page import page
+    from pipeline.scale import scale_of_show, scale_text
     from recipes.citations import citations
 
     facts = data_facts(options.data) if options.data else None
     recipe = recipe_of(options, facts.classes if facts else 10)
     plan = plan_for(recipe, facts or show.supposed_data(recipe), options)
-    at = tuple(options.at or ())
+    at, scale = tuple(options.at or ()), scale_of_show(plan, options.nodes)
     file = options.recipe.rpartition(":")[0]
     cited = citations(recipe, Path(file) if file.endswith(".py") else None)
     if options.json:
-        return print_json(show.show_json(plan, at, cited))
-    print(page(plan, at, cited))
+        return print_json({**show.show_json(plan, at, cited), "scale": asdict(scale)})
+    print(f"{page(plan, at, cited)}\n\n{scale_text(scale)}")
     return 0

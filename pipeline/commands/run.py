@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.options import add_command, add_machine, add_run, add_science, add_start
+from pipeline.errors import Top1Error, UsageError
 
 
 def add(commands: Any) -> None:
@@ -18,6 +19,7 @@ def add(commands: Any) -> None:
     train.add_argument("recipe", nargs="?", metavar="RECIPE", help="not needed to go on with --run DIR")
     train.add_argument("--data", type=Path, help="prepared data (top1 prep)")
     train.add_argument("--run", type=Path, metavar="DIR", help="run folder; one that has a plan goes on")
+    train.add_argument("--slurm", action="store_true", help="as a task of srun (slurm/train.sbatch)")
     add_science(train)
     add_machine(train, gpus=False)
     add_run(train)
@@ -26,12 +28,24 @@ def add(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from pipeline.planning import open_or_create
+    from slurm.leave import give_up
+    from slurm.tasks import slurm_task
 
-    folder, plan = open_or_create(options, world=int(os.environ.get("WORLD_SIZE", "1")))
+    task = slurm_task() if options.slurm else None
+    if task and not options.run:
+        raise UsageError("--slurm needs --run DIR, the same for every task.")
+    rank = task.rank if task else int(os.environ.get("RANK", "0"))
+    world = task.world if task else int(os.environ.get("WORLD_SIZE", "1"))
+    try:
+        folder, plan = open_or_create(options, rank, world)
+    except Top1Error as error:
+        if task:
+            give_up(options.run, error)
+        raise
     from slurm.job import run_process
 
-    finished = run_process(folder, plan)
-    if int(os.environ.get("RANK", "0")) == 0:
+    finished = run_process(folder, plan, task)
+    if rank == 0:
         print(folder)
         if finished:
             print(f"next   top1 leaderboard --runs {folder.parent.parent}", file=sys.stderr)

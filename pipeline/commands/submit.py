@@ -1,12 +1,13 @@
-"""`top1 submit`: runs as jobs."""
+"""`top1 submit`: runs as jobs, on SLURM or on this machine."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.options import (
+    RUNS,
     add_command,
     add_machine,
     add_run,
@@ -18,30 +19,207 @@ from pipeline.commands.options import (
 )
 from pipeline.errors import Top1Error, UsageError
 
+if TYPE_CHECKING:
+    from pipeline.plan import DataFacts, Plan
+    from recipes.schema import Recipe
+    from slurm.cluster import Cluster
+    from slurm.launch import Request
+
+    # A planned run and the folder of the one whose weights it begins with, where that is submitted too.
+    Planned = tuple[Path, Plan, Path | None]
+
+EXAMPLE = """\
+gpus_per_node = 8         # the only key that must be there; 0 is a cluster without
+cpus_per_node = 96        # shared out among the tasks of a node
+partition = "gpu"
+account = "vision"
+qos = "normal"
+memory = "400G"           # of a node
+time = "24:00:00"         # a job's limit; it saves and goes back to the queue before
+signal_seconds = 120      # how long before its limit a job is told
+constraint = "a100"
+exclusive = true
+setup = ["module load cuda", "source /home/me/top1/.venv/bin/activate"]
+python = "python"         # the tasks' (default: the one that submits)
+interface = "ib0"         # the network interface that processes find each other on
+startup_seconds = 300     # how long processes wait for each other at the start
+step_seconds = 600        # how long a process waits for the others in a step before it gives up
+data = "/datasets/imagenet"
+runs = "/scratch/me/runs"
+tracking = "https://mlflow.example.org"
+sbatch = { mail-type = "FAIL" }     # further options
+"""
+
 
 def add(commands: Any) -> None:
     submit = add_command(commands, "submit", _submit, "submit runs through submitit", json=False)
-    submit.add_argument("recipes", nargs="+", metavar="RECIPE", help="one job each")
-    submit.add_argument("--data", type=Path, required=True, help="prepared data (top1 prep)")
+    submit.formatter_class = argparse.RawDescriptionHelpFormatter
+    submit.epilog = f"A cluster's description, ./cluster.toml or ~/.config/top1/cluster.toml:\n\n{EXAMPLE}"
+    submit.add_argument("recipes", nargs="+", metavar="RECIPE", help="one run each")
+    submit.add_argument("--data", type=Path, help="prepared data (top1 prep; default: the cluster's)")
+    submit.add_argument("--cluster", type=Path, metavar="FILE", help="description of the cluster (see below)")
+    submit.add_argument("--nodes", type=positive, default=1, help="nodes of each run (default 1)")
+    submit.add_argument("--dry-run", action="store_true", help="check all, print the batch scripts")
+    submit.add_argument(
+        "--seeds", type=int, nargs="+", metavar="N", help="a run of each recipe with each seed"
+    )
+    submit.add_argument("--after", metavar="JOB", help="start when that job, or that run's, has ended well")
     submit.add_argument("--local", action="store_true", help="submitit's local executor, on this machine")
-    submit.add_argument("--parallel", type=positive, default=1, help="local jobs at a time (default 1)")
+    submit.add_argument(
+        "--parallel", type=positive, help="runs at a time (default: 1 with --local, else all)"
+    )
     add_science(submit)
     add_machine(submit)
     add_run(submit)
     add_start(submit)
+    submit.set_defaults(gpus=None, runs=None)
 
 
 def _submit(options: argparse.Namespace) -> int:
-    if not options.local:
-        raise UsageError(
-            "this version submits to the local executor only: add --local. On SLURM, run `top1 train` "
-            "in a batch script; the README shows one."
-        )
-    from pipeline.planning import data_facts, new_run, write_runs
+    from slurm.checks import check_folder
 
-    facts = data_facts(options.data)
-    planned = [new_run(recipe_of(options, facts.classes, name), facts, options) for name in options.recipes]
-    write_runs(planned)
+    cluster = None if options.local else _cluster(options)
+    _complete(options, cluster)
+    from pipeline.planning import data_facts, write_runs
+
+    planned = _plan_all(options, data_facts(options.data))
+    check_folder(options.runs, [plan for _, plan, _ in planned])
+    _say_git_state(planned[0][1])
+    if cluster is not None:
+        return _submit_slurm(options, cluster, planned)
+    if options.dry_run or options.after:
+        raise UsageError("--dry-run and --after are for SLURM; leave --local out.")
+    if options.parallel > 1 and any(parent for _, _, parent in planned):
+        raise UsageError("runs that begin with each other's weights run one after the other: no --parallel.")
+    local = [(folder, plan) for folder, plan, _ in planned]
+    write_runs(local)
+    return _run_local(options, local)
+
+
+def _cluster(options: argparse.Namespace) -> Cluster:
+    from slurm.cluster import find_cluster
+
+    options.cluster, cluster = find_cluster(options.cluster)
+    return cluster
+
+
+def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
+    """Fill in what the options leave to the cluster's description."""
+    if cluster is not None:
+        options.gpus = options.gpus or cluster.gpus_per_node or 1
+        options.data = options.data or (Path(cluster.data) if cluster.data else None)
+        options.runs = options.runs or (Path(cluster.runs) if cluster.runs else None)
+        options.tracking = options.tracking or cluster.tracking or None
+        if options.threads is None:
+            from slurm.batch import cpus_per_task
+
+            options.threads = cpus_per_task(cluster, options.gpus)
+    elif options.nodes > 1:
+        raise UsageError(f"--nodes {options.nodes} with --local: this machine is one node. Use --gpus.")
+    options.gpus = options.gpus or 1
+    options.runs = options.runs or RUNS
+    options.parallel = options.parallel or (1 if options.local else None)
+    if options.data is None:
+        raise UsageError("give --data DIR, a folder that `top1 prep` has prepared.")
+
+
+def _plan_all(options: argparse.Namespace, facts: DataFacts) -> list[Planned]:
+    """Plan every recipe with every seed, parents before the runs that begin with their weights."""
+    found = [(recipe_of(options, facts.classes, name), name) for name in options.recipes]
+    wanted: list[tuple[Recipe, int]] = []
+    for recipe, _ in found:
+        # A recipe that is named again gets the next seed.
+        again = sum(recipe.name == other.name for other, _ in wanted) if not options.seeds else 0
+        wanted += [(recipe, seed + again) for seed in options.seeds or [options.seed]]
+    wanted.sort(key=lambda one: _generation(one[0], [recipe for recipe, _ in found]))
+    planned: list[Planned] = []
+    for recipe, seed in wanted:
+        parent = _parent_of(recipe, seed, planned)
+        folder, plan = _plan_one(recipe, seed, facts, options, parent, [folder for folder, _, _ in planned])
+        planned.append((folder, plan, parent))
+    return planned
+
+
+def _plan_one(
+    recipe: Recipe,
+    seed: int,
+    facts: DataFacts,
+    options: argparse.Namespace,
+    parent: Path | None,
+    taken: list[Path],
+) -> tuple[Path, Plan]:
+    from pipeline.planning import new_run
+
+    own = argparse.Namespace(**{**vars(options), "seed": seed})
+    folder, plan = new_run(recipe, facts, own, options.gpus * options.nodes, parent)
+    while folder in taken:  # planned within the same second, not yet written
+        folder = folder.with_name(f"{folder.name}-{len(taken) + 1}")
+    return folder, plan
+
+
+def _parent_of(recipe: Recipe, seed: int, planned: list[Planned]) -> Path | None:
+    """Return the run submitted here whose weights a recipe begins with: that of its seed, else the first."""
+    start = recipe.starts_from.recipe if recipe.starts_from else None
+    runs = [(plan.seed != seed, folder) for folder, plan, _ in planned if plan.recipe.name == start]
+    return min(runs)[1] if runs else None
+
+
+def _generation(recipe: Recipe, recipes: list[Recipe]) -> int:
+    """Return how many recipes among these come before it, one starting from the other."""
+    by_name, count = {other.name: other for other in recipes}, 0
+    while recipe.starts_from and recipe.starts_from.recipe in by_name and count < len(recipes):
+        recipe, count = by_name[recipe.starts_from.recipe], count + 1
+    return count
+
+
+def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[Planned]) -> int:
+    from pipeline.planning import write_runs
+    from slurm import checks
+    from slurm.launch import SUBMITTED, Request, scripts, submit_all
+
+    checks.check_cluster(cluster, options.gpus, str(options.cluster))
+    after = _job_to_wait_for(options.after)
+    requests = [Request(folder, plan, options.nodes, parent, after) for folder, plan, parent in planned]
+    home = options.runs.resolve() / SUBMITTED
+    rendered = list(scripts(cluster, requests, home, options.parallel))
+    for _, text in rendered:
+        checks.check_script(text, str(options.cluster))
+    if options.dry_run:
+        for group, text in rendered:
+            print(f"# {_describe(group)}\n{text}")
+        return 0
+    write_runs([(folder, plan) for folder, plan, _ in planned])
+    jobs = submit_all(cluster, requests, home, options.parallel, tell)
+    runs = f" --runs {options.runs}" if options.runs != RUNS else ""
+    tell(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
+    return 0
+
+
+def _describe(group: list[Request]) -> str:
+    names = ", ".join(f"{request.plan.recipe.name} (seed {request.plan.seed})" for request in group)
+    first = group[0]
+    return f"{names}: {first.nodes} x {first.tasks_per_node} processes" + (" each" if len(group) > 1 else "")
+
+
+def _job_to_wait_for(text: str | None) -> str | None:
+    """Return the job id that --after means: itself, or that of a run folder."""
+    if text is None or text.replace("_", "").isdecimal():
+        return text
+    from slurm.launch import read_job
+
+    found = read_job(Path(text))
+    if found is None:
+        raise UsageError(f"--after {text} is neither a job's number nor the folder of a submitted run.")
+    return found[0]
+
+
+def _say_git_state(plan: Plan) -> None:
+    if plan.commit:
+        changed = ", with changes that are not committed: nobody can repeat this run" if plan.dirty else ""
+        tell(f"commit      {plan.commit[:12]}{changed}")
+
+
+def _run_local(options: argparse.Namespace, planned: list[tuple[Path, Plan]]) -> int:
     from slurm.submit import check_ended, submit_local
 
     failures = []

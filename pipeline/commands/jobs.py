@@ -1,0 +1,152 @@
+"""`top1 status`, `logs`, `cancel` and `requeue`: runs that were submitted. Light."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands.options import RUNS, add_command, positive, print_json, tell
+from pipeline.errors import Top1Error, UsageError
+
+if TYPE_CHECKING:
+    from slurm.cluster import Cluster
+    from slurm.status import Standing
+
+
+def add(commands: Any) -> None:
+    status = add_command(
+        commands, "status", _status, "where runs stand: queue, step, speed, time left, top-1"
+    )
+    status.add_argument("which", nargs="*", metavar="RUN", help="run folder or job (default: all)")
+
+    logs = add_command(
+        commands, "logs", _logs, "what a run's main process printed, over all attempts", json=False
+    )
+    logs.add_argument("which", metavar="RUN", help="run folder or job")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    logs.add_argument("--rank", type=int, default=0, metavar="N", help="another process than the main one")
+    logs.add_argument("--batch", action="store_true", help="the batch script's own log")
+
+    cancel = add_command(commands, "cancel", _cancel, "save a run and end its job", json=False)
+    cancel.add_argument("which", nargs="+", metavar="RUN", help="run folder or job")
+
+    requeue = add_command(
+        commands, "requeue", _requeue, "bring a run back, on other hardware too", json=False
+    )
+    requeue.add_argument("which", metavar="RUN", help="run folder or job")
+    requeue.add_argument("--nodes", type=positive, help="nodes (default: as many as before)")
+    requeue.add_argument("--gpus", type=positive, help="GPUs of a node (default: as before)")
+    requeue.add_argument("--cluster", type=Path, metavar="FILE", help="another description than before")
+    for parser in (status, logs, cancel, requeue):
+        parser.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+
+
+def _status(options: argparse.Namespace) -> int:
+    from slurm.queue import queued
+    from slurm.status import find_run, standing, standings
+
+    try:
+        jobs = queued()
+    except Top1Error as error:  # the run folders still tell much
+        tell(f"top1: {error}")
+        jobs = None
+    if options.which:
+        found = [standing(find_run(text, options.runs), jobs) for text in options.which]
+    else:
+        found = standings(options.runs, jobs)
+    if options.json:
+        return print_json({"runs": [one.to_json() for one in found]})
+    from pipeline.show import table
+
+    head = ("run", "job", "state", "attempt", "epoch", "step", "img/s", "left", "top-1", "why")
+    print(table([head, *(_row(one, options.runs) for one in found)], right=(3, 4, 5, 6, 7, 8)))
+    return 0
+
+
+def _row(one: Standing, runs: Path) -> tuple[str, ...]:
+    from pipeline.report import duration
+
+    folder = Path(one.run)
+    return (
+        str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder),
+        one.job or "-",
+        one.state,
+        str(one.attempt or "-"),
+        "-" if one.epoch is None else f"{one.epoch:.2f}",
+        "-" if one.step is None else f"{one.step}/{one.total_steps}",
+        "-" if one.images_per_second is None else f"{one.images_per_second:.0f}",
+        "-" if one.eta_seconds is None else duration(one.eta_seconds),
+        "-" if one.top1 is None else f"{one.top1:.2f}",
+        one.reason.splitlines()[0][:80] if one.reason else "",
+    )
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from slurm.logs import follow, log_of
+    from slurm.status import find_run
+
+    folder = find_run(options.which, options.runs)
+    if options.follow:
+        for text in follow(folder, options.rank, options.batch):
+            print(text, end="", flush=True)
+        return 0
+    path = log_of(folder, options.rank, options.batch)
+    if path is None:
+        raise Top1Error(f"{folder} has no log of process {options.rank}; `top1 status {folder}` says why.")
+    sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))
+    return 0
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    from pipeline.attempts import read_attempts
+    from slurm.queue import cancel, queued
+    from slurm.status import LIVE, find_run, is_alive, standing
+
+    jobs = queued()
+    found = [standing(find_run(text, options.runs), jobs) for text in options.which]
+    for one in found:
+        if one.state not in LIVE:
+            raise UsageError(f"{one.run} is {one.state}; there is nothing to cancel.")
+    cancel_jobs = [one.job for one in found if one.job]
+    if cancel_jobs:
+        cancel(cancel_jobs)
+    for one in found:
+        if one.job is None:
+            attempt = read_attempts(Path(one.run))[-1]
+            if attempt.host != os.uname().nodename or not is_alive(attempt):
+                raise Top1Error(f"{one.run} runs on {attempt.host}; cancel it there.")
+            os.kill(attempt.pid, signal.SIGTERM)
+        saved = "it saves at the next step" if one.state == "running" else "it had not begun"
+        tell(f"cancelled   {one.recipe}, {saved}, folder {one.run}")
+    return 0
+
+
+def _requeue(options: argparse.Namespace) -> int:
+    from slurm.again import check_may_go_on, requeue
+    from slurm.status import find_run
+
+    folder = find_run(options.which, options.runs)
+    check_may_go_on(folder)
+    cluster, where, nodes, gpus = _before(folder, options)
+    job = requeue(folder, cluster, where, options.nodes or nodes, options.gpus or gpus, tell)
+    tell(f"next        top1 status {job} --runs {options.runs}")
+    return 0
+
+
+def _before(folder: Path, options: argparse.Namespace) -> tuple[Cluster, str, int, int]:
+    """Return the cluster, where it is described, and the nodes and GPUs of each that a run had."""
+    from pipeline.journal import read_json_or_none
+    from pipeline.runs import read_plan
+    from slurm.cluster import find_cluster
+    from slurm.launch import JOB, read_job
+
+    plan, submitted = read_plan(folder), read_job(folder)
+    nodes = int((read_json_or_none(folder / JOB) or {}).get("nodes", 1))
+    if submitted and not options.cluster:
+        return submitted[1], str(folder / JOB), nodes, plan.gpus // nodes
+    where, cluster = find_cluster(options.cluster)
+    return cluster, str(where), nodes, plan.gpus // nodes

@@ -1,0 +1,66 @@
+"""Bringing a run back: the same run, in a new job, on as many GPUs as there are now. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline import runs
+from pipeline.attempts import read_attempts
+from pipeline.errors import Top1Error
+from pipeline.plan import Plan, split_batch
+from slurm.batch import cpus_per_task
+from slurm.checks import check_cluster, check_folder, check_script
+from slurm.cluster import Cluster
+from slurm.launch import SUBMITTED, Request, scripts, submit_all
+from slurm.queue import queued
+from slurm.status import LIVE, job_of, standing
+
+
+def replan(plan: Plan, gpus: int, threads: int) -> Plan:
+    """Return the plan on another number of GPUs: the same global batch, and nothing but hardware differs.
+
+    Raises Top1Error, with the numbers that work, where the batch does not divide.
+    """
+    micro_batch, accumulation = split_batch(plan.recipe, gpus, None)
+    return replace(plan, gpus=gpus, micro_batch=micro_batch, accumulation=accumulation, threads=threads)
+
+
+def requeue(
+    folder: Path, cluster: Cluster, where: str, nodes: int, gpus: int, tell: Callable[[str], None]
+) -> str:
+    """Submit a run again, on `nodes` nodes of `gpus` GPUs, from its last checkpoint; return the job.
+
+    A plan for another number of GPUs is written as plan.<attempt>.json. Call `check_may_go_on` first.
+    """
+    plan = runs.read_plan(folder)
+    check_cluster(cluster, gpus, where)
+    check_folder(folder, [plan])
+    if nodes * gpus != plan.gpus:
+        plan = replan(plan, nodes * gpus, cpus_per_task(cluster, gpus))
+    request = Request(folder, plan, nodes)
+    home = folder.resolve().parent.parent / SUBMITTED
+    for _, text in scripts(cluster, [request], home, None):
+        check_script(text, where)
+    if plan != runs.read_plan(folder):
+        attempts = read_attempts(folder)
+        written = runs.write_next_plan(folder, plan, attempts[-1].number + 1 if attempts else 1)
+        tell(
+            f"planned     {plan.gpus} processes, micro-batch {plan.micro_batch} x accumulation "
+            f"{plan.accumulation}, {written}"
+        )
+    return submit_all(cluster, [request], home, None, tell)[folder]
+
+
+def check_may_go_on(folder: Path) -> None:
+    """Raise Top1Error when a run is finished, or its job is still SLURM's."""
+    now = standing(folder, queued())
+    if now.state == "finished":
+        raise Top1Error(f"{folder} is finished; `top1 eval {folder}` measures it again.")
+    if now.state in LIVE:
+        job = job_of(folder)
+        who = f"job {job}" if job else "a process"
+        raise Top1Error(
+            f"{folder} is {now.state}: {who} has it. `top1 cancel {folder}` saves and ends it first."
+        )

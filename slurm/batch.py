@@ -1,0 +1,188 @@
+"""The batch script of a job, one text for every way in: submitit, arrays, and plain sbatch. Light.
+
+`python -m slurm.batch` prints the script for plain sbatch, which is `slurm/train.sbatch`.
+
+The script starts the tasks, and starts them again when they crashed, as long as there is progress between
+two crashes. A lost node is SLURM's to requeue: requeueing by hand while a node dies leaves SLURM 22.05
+counting GPUs that nobody holds. That a run goes back to the queue is decided by its rank 0 (`slurm.job`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from slurm.cluster import Cluster
+
+LEAST_CPUS = 1
+FAILURES = 3  # crashes in a row without a newer checkpoint, after which a job is given up
+PAUSE = 5  # seconds before the tasks are started again, and between two looks at a node
+LOOKS = 60  # at nodes that do not answer; SLURM finds a lost one after SlurmdTimeout, 5 minutes by default
+LEAVING = 600  # seconds that a job which was told to end waits for SLURM to end it
+
+
+@dataclass(frozen=True)
+class Job:
+    """What SLURM is asked for, and what runs there.
+
+    runs: folders, one, or one for each task of the array. command: a shell command that a task runs.
+    after: job that must have ended well before this one starts.
+    """
+
+    name: str
+    nodes: int
+    tasks_per_node: int
+    cpus_per_task: int
+    gpus_per_node: int
+    runs: tuple[str, ...]
+    command: str
+    log: str
+    parallel: int | None = None
+    after: str | None = None
+    exports: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+
+
+def cpus_per_task(cluster: Cluster, tasks_per_node: int) -> int:
+    """Return a task's share of a node's CPUs; 1 where the description does not say how many there are."""
+    return max(LEAST_CPUS, cluster.cpus_per_node // tasks_per_node)
+
+
+def batch_text(cluster: Cluster, job: Job) -> str:
+    """Return the whole script."""
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            *(f"#SBATCH --{line}" for line in _options(cluster, job)),
+            "",
+            *cluster.setup,
+            *_run_folder(job.runs),
+            _body(_exports(cluster, job), job.command),
+        ]
+    )
+
+
+def _options(cluster: Cluster, job: Job) -> list[str]:
+    several = len(job.runs) > 1
+    limit = f"%{job.parallel}" if job.parallel else ""
+    texts = {
+        "job-name": job.name,
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint,
+        "mem": cluster.memory,
+        "time": cluster.time,
+        "nodes": str(job.nodes),
+        "ntasks-per-node": str(job.tasks_per_node),
+        "gpus-per-node": str(job.gpus_per_node or ""),
+        "cpus-per-task": str(job.cpus_per_task),
+        "array": f"0-{len(job.runs) - 1}{limit}" if several else "",
+        "dependency": f"afterok:{job.after}" if job.after else "",
+        "kill-on-invalid-dep": "yes" if job.after else "",
+        "output": job.log,
+        "open-mode": "append",
+        "signal": f"USR2@{cluster.signal_seconds}",
+        **dict(cluster.sbatch),
+    }
+    lines = [f"{name}={shlex.quote(value)}" for name, value in texts.items() if value]
+    return [*lines, *(["exclusive"] if cluster.exclusive else []), "requeue"]
+
+
+def _run_folder(runs: Sequence[str]) -> list[str]:
+    if len(runs) == 1:
+        return [f"run={shlex.quote(runs[0])}"]
+    return ["runs=(", *(f"  {shlex.quote(run)}" for run in runs), ")", "run=${runs[$SLURM_ARRAY_TASK_ID]}"]
+
+
+def _exports(cluster: Cluster, job: Job) -> str:
+    values = {
+        "OMP_NUM_THREADS": str(job.cpus_per_task),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TOP1_STARTUP_SECONDS": str(cluster.startup_seconds),
+        "TOP1_STEP_SECONDS": str(cluster.step_seconds),
+        **dict(job.exports),
+    }
+    if cluster.interface:
+        names = ("TOP1_INTERFACE", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
+        values |= dict.fromkeys(names, cluster.interface)
+    return "export " + " \\\n  ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
+
+
+def _body(exports: str, command: str) -> str:
+    return f"""\
+{exports}
+
+mkdir -p "$run/logs"
+exec >>"$run/logs/batch.log" 2>&1
+why=$run/logs/give-up.$SLURM_JOB_ID  # a task writes there that to start again would help nobody
+say() {{ echo "$(date '+%F %T') job $SLURM_JOB_ID restart ${{SLURM_RESTART_COUNT:-0}}: $*"; }}
+newest() {{ ls "$run/checkpoints" 2>/dev/null | grep '^step-' | tail -n 1; }}
+
+# bash must outlive the signals meant for its tasks: it would take them along before they have saved.
+trap 'say "told to end"; ending=1' TERM
+trap : USR2
+
+say "on $SLURM_JOB_NODELIST"
+failures=0
+while :; do
+  before=$(newest)
+  rm -f "$why"
+  srun --kill-on-bad-exit=1 --unbuffered --open-mode=append --output="$run/logs/task-%t.log" \\
+    {command} &
+  tasks=$!
+  while :; do  # each signal interrupts wait
+    wait $tasks
+    code=$?
+    kill -0 $tasks 2>/dev/null || break
+  done
+  [ $code = 0 ] && exit 0
+  say "the tasks ended with $code"
+  if ! scontrol show job -o $SLURM_JOB_ID | grep -q JobState=RUNNING; then
+    say "SLURM is ending or requeueing the job"
+    exit $code
+  fi
+  if [ -n "$ending" ]; then  # it will; to exit before would call the job done
+    sleep {LEAVING} & wait $!
+    exit $code
+  fi
+  if [ "$(newest)" = "$before" ]; then failures=$((failures + 1)); else failures=1; fi
+  if [ -e "$why" ] || [ $failures -ge {FAILURES} ]; then
+    say "given up: $(cat "$why" 2>/dev/null || echo "$failures crashes without progress")"
+    exit $code
+  fi
+  sleep {PAUSE}
+  for look in $(seq {LOOKS}); do  # a job on a lost node is SLURM's to put back, once it has found out
+    srun --ntasks-per-node=1 --kill-on-bad-exit=1 true && break
+    say "a node does not answer"
+    sleep {PAUSE}
+  done
+  say "starting the tasks again, from $(newest)"
+done
+"""
+
+
+def plain_script() -> str:
+    """Return the script for people who launch without `top1 submit`; the options at its head are theirs."""
+    cluster = Cluster(gpus_per_node=8, cpus_per_node=64)
+    job = Job(
+        name="top1",
+        nodes=1,
+        tasks_per_node=8,
+        cpus_per_task=8,
+        gpus_per_node=8,
+        runs=("RUN",),
+        command='top1 train "$@" --run "$run" --slurm',
+        log="top1-%j.log",
+    )
+    text = batch_text(cluster, job)
+    folder = 'run=${RUN:-runs/$(basename "${1//:/-}")/slurm-$SLURM_JOB_ID}'
+    usage = (
+        "# sbatch slurm/train.sbatch RECIPE --data DIR   (RUN=DIR before it: go on with a run, or name one)\n"
+        "# Written by `python -m slurm.batch`; change the options below to your cluster's."
+    )
+    return text.replace("run=RUN", folder).replace("#!/bin/bash\n", f"#!/bin/bash\n{usage}\n")
+
+
+if __name__ == "__main__":
+    print(plain_script(), end="")

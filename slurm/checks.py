@@ -1,0 +1,58 @@
+"""What can be known to fail before it waits in the queue. Light."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from pipeline.errors import Top1Error
+from pipeline.plan import Plan
+from pipeline.show import checkpoint_gigabytes
+from slurm.cluster import Cluster
+
+
+def check_folder(runs: Path, plans: list[Plan]) -> None:
+    """Raise Top1Error unless the runs' folder can be written and holds what they are going to write."""
+    there = next(path for path in (runs.resolve(), *runs.resolve().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise Top1Error(f"{there} cannot be written, and the runs would go below it. Choose another --runs.")
+    needed = sum(checkpoint_gigabytes(plan.recipe) for plan in plans)
+    free = shutil.disk_usage(there).free / 1e9
+    if needed > free:
+        raise Top1Error(
+            f"{there} has {free:.1f} GB left, and the checkpoints of {len(plans)} "
+            f"run{'s' if len(plans) > 1 else ''} take {needed:.1f} GB. Free some or choose another --runs."
+        )
+
+
+def check_cluster(cluster: Cluster, gpus_per_node: int, where: str) -> None:
+    """Raise Top1Error where there is no SLURM here, or its description has fewer GPUs than asked for."""
+    if not shutil.which("sbatch"):
+        raise Top1Error(
+            "there is no sbatch on this machine. Submit from a login node of the cluster, try it on a "
+            "cluster of your own (`top1 cluster up`), or run here with --local."
+        )
+    if cluster.gpus_per_node and gpus_per_node > cluster.gpus_per_node:
+        raise Top1Error(
+            f"--gpus {gpus_per_node} asks for more GPUs than a node has: {where} says "
+            f"{cluster.gpus_per_node}. Ask for fewer, or for more --nodes."
+        )
+
+
+def check_script(script: str, where: str) -> None:
+    """Have SLURM itself judge a script (partition, account, limits, nodes, GPUs) without submitting it."""
+    text = "\n".join(line for line in script.splitlines() if not line.startswith("#SBATCH --dependency"))
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(text)
+        file.flush()
+        done = subprocess.run(
+            ["sbatch", "--test-only", file.name], capture_output=True, text=True, timeout=120, check=False
+        )
+    if done.returncode:
+        said = done.stderr.replace("allocation failure: ", "").strip().splitlines() or ["no reason given"]
+        raise Top1Error(
+            f"SLURM would not take the job: {said[-1]}. Correct {where}, or ask for fewer nodes or GPUs."
+        )

@@ -1,0 +1,128 @@
+"""From planned runs to SLURM jobs: which share an array, which wait for which, and what is asked for. Light.
+
+Runs of one shape become one array; a run that begins with another's weights is a job of its own that waits
+for it, and is cancelled when that fails.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.errors import Top1Error
+from pipeline.journal import read_json_or_none, write_json
+from pipeline.plan import Plan
+from slurm.batch import Job, batch_text, cpus_per_task
+from slurm.cluster import Cluster, cluster_from_dict
+
+JOB = "job.json"  # in a run folder: the job that runs it
+SUBMITTED = ".submitit"  # among the runs: submitit's pickles and scripts
+
+
+@dataclass(frozen=True)
+class Request:
+    """A planned run on so many nodes. parent: the run folder that must be finished before it starts.
+
+    after: a job that must end well before it starts.
+    """
+
+    folder: Path
+    plan: Plan
+    nodes: int
+    parent: Path | None = None
+    after: str | None = None
+
+    @property
+    def tasks_per_node(self) -> int:
+        return self.plan.gpus // self.nodes
+
+    @property
+    def shape(self) -> tuple[int, int, str | None]:
+        return self.nodes, self.tasks_per_node, self.after
+
+
+def groups(requests: list[Request]) -> Iterator[list[Request]]:
+    """Yield what is submitted together, parents before children."""
+    submitted = {request.folder for request in requests}
+    waiting = [r for r in requests if r.parent in submitted]
+    free = [r for r in requests if r.parent not in submitted]
+    for shape in dict.fromkeys(request.shape for request in free):
+        yield [request for request in free if request.shape == shape]
+    done = {request.folder for request in free}
+    while waiting:
+        ready = [request for request in waiting if request.parent in done]
+        if not ready:
+            names = ", ".join(request.plan.recipe.name for request in waiting)
+            raise Top1Error(f"{names} begin with the weights of each other. One has to begin by itself.")
+        yield from ([request] for request in ready)
+        done |= {request.folder for request in ready}
+        waiting = [request for request in waiting if request not in ready]
+
+
+def job_of(
+    cluster: Cluster, group: list[Request], home: Path, parallel: int | None, after: str | None
+) -> Job:
+    """Return what SLURM is asked for to run a group. home: where submitit keeps its files."""
+    first = group[0]
+    names = dict.fromkeys(request.plan.recipe.name for request in group)
+    python = cluster.python or shlex.quote(sys.executable)
+    log = home / ("%A_%a.log" if len(group) > 1 else "%j.log")
+    return Job(
+        name=",".join(names) if len(names) < 4 else f"top1 ({len(group)} runs)",
+        nodes=first.nodes,
+        tasks_per_node=first.tasks_per_node,
+        cpus_per_task=cpus_per_task(cluster, first.tasks_per_node),
+        gpus_per_node=first.tasks_per_node if cluster.gpus_per_node else 0,
+        runs=tuple(str(request.folder.resolve()) for request in group),
+        command=f"{python} -u -m submitit.core._submit {shlex.quote(str(home / '%j'))}",
+        log=str(log),
+        parallel=parallel,
+        after=after or first.after,
+        exports=(("SUBMITIT_EXECUTOR", "slurm"),),
+    )
+
+
+def scripts(
+    cluster: Cluster, requests: list[Request], home: Path, parallel: int | None
+) -> Iterator[tuple[list[Request], str]]:
+    """Yield each group with the exact script it would be submitted with; the id of a parent is not known."""
+    for group in groups(requests):
+        after = "ID-OF-PARENT" if group[0].parent in {r.folder for r in requests} else None
+        yield group, batch_text(cluster, job_of(cluster, group, home, parallel, after))
+
+
+def submit_all(
+    cluster: Cluster, requests: list[Request], home: Path, parallel: int | None, tell: Callable[[str], None]
+) -> dict[Path, str]:
+    """Submit every group and write each run's job.json; return the job of every run."""
+    from slurm.executor import submit
+
+    jobs: dict[Path, str] = {}
+    for group in groups(requests):
+        after = jobs.get(group[0].parent) if group[0].parent else None
+        job = job_of(cluster, group, home, parallel, after)
+        ids = submit(home / "%j", cluster, job)
+        for request, id in zip(group, ids, strict=True):
+            jobs[request.folder] = id
+            write_job(request, cluster, id)
+            waits = f", after job {job.after}" if job.after else ""
+            tell(f"submitted   {request.plan.recipe.name}, job {id}{waits}, folder {request.folder}")
+    return jobs
+
+
+def write_job(request: Request, cluster: Cluster, id: str) -> None:
+    """Note in the run folder which job runs it and on what, for status, cancel and requeue."""
+    facts = {"job": id, "submitted": time.time(), "nodes": request.nodes, "cluster": asdict(cluster)}
+    write_json(request.folder / JOB, facts)
+
+
+def read_job(folder: Path) -> tuple[str, Cluster] | None:
+    """Return (job, cluster) of a run that was submitted, None for another."""
+    facts = read_json_or_none(folder / JOB)
+    if facts is None:
+        return None
+    return str(facts["job"]), cluster_from_dict(dict(facts["cluster"]), str(folder / JOB))

@@ -1,0 +1,69 @@
+"""What SLURM says of jobs, with accounting and without, and where there is no SLURM at all. Light."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from pipeline.errors import Top1Error
+
+PATIENCE = 60.0  # seconds for one of SLURM's commands: a busy controller is slow
+
+
+@dataclass(frozen=True)
+class QueuedJob:
+    """A job that SLURM has not done with. id: 12, or 12_3 in an array. reason: why it waits."""
+
+    id: str
+    state: str
+    reason: str
+    nodes: str
+
+
+def queued() -> dict[str, QueuedJob]:
+    """Return this user's jobs by id; none where there is no SLURM. Raises Top1Error where it is silent."""
+    if not shutil.which("squeue"):
+        return {}
+    done = _ask("squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%T|%r|%N")
+    if done and "Could not establish a configuration source" in done.stderr:
+        return {}  # its commands are installed, but this machine belongs to no cluster
+    if done is None or done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] if done else ["it did not answer"]
+        raise Top1Error(f"squeue failed: {' '.join(said)}. Try again, or ask whoever runs the cluster.")
+    rows = [line.split("|") for line in done.stdout.splitlines()]
+    return {id: QueuedJob(id, state, reason, nodes) for id, state, reason, nodes in rows}
+
+
+def ended_state(job: str) -> str | None:
+    """Return how a job that is no longer queued ended (COMPLETED, FAILED, ...), None when nobody knows.
+
+    The controller remembers a job for some minutes, accounting for good.
+    """
+    if not shutil.which("scontrol"):
+        return None
+    done = _ask("scontrol", "show", "job", "-o", job)
+    found = re.search(r"JobState=(\w+)", done.stdout) if done else None
+    if found:
+        return found[1]
+    done = _ask("sacct", "-n", "-P", "-X", "-j", job, "-o", "State") if shutil.which("sacct") else None
+    words = done.stdout.split() if done and not done.returncode else []
+    return words[0] if words else None
+
+
+def cancel(jobs: list[str]) -> None:
+    """Cancel jobs; the runs save at the next step. Raises Top1Error with SLURM's words."""
+    done = _ask("scancel", *jobs)
+    if done is None or done.returncode:
+        said = done.stderr.strip() if done else "it did not answer"
+        raise Top1Error(f"scancel failed: {said}.")
+
+
+def _ask(*command: str) -> subprocess.CompletedProcess[str] | None:
+    """Run one of SLURM's commands; None when it does not answer in time."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return None

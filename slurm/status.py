@@ -1,0 +1,149 @@
+"""Where runs stand: queue and run folders together. Light: without SLURM or accounting too."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.attempts import Attempt, read_attempts
+from pipeline.errors import Top1Error, UsageError
+from pipeline.follow import start_of
+from pipeline.journal import read_json, read_json_or_none
+from pipeline.runs import PLAN, STATUS, find_runs
+from slurm.launch import read_job
+from slurm.queue import QueuedJob, ended_state
+
+LIVE = ("pending", "starting", "running", "completing")
+_ENDED = {
+    "COMPLETED": "ended",
+    "NODE_FAIL": "node lost",
+    "TIMEOUT": "timed out",
+    "OUT_OF_MEMORY": "out of memory",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands; one row of `top1 status`, whose keys in JSON these are."""
+
+    run: str
+    recipe: str
+    job: str | None
+    state: str
+    reason: str
+    attempt: int
+    epoch: float | None
+    step: int | None
+    total_steps: int | None
+    images_per_second: float | None
+    eta_seconds: float | None
+    top1: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def standings(runs: Path, jobs: dict[str, QueuedJob] | None) -> list[Standing]:
+    """Return where every run below a folder stands, oldest first. Raises Top1Error where there is none."""
+    if not runs.is_dir():
+        raise Top1Error(f"there is no folder {runs}; give --runs, or submit something first.")
+    return [standing(folder, jobs) for folder in find_runs(runs)]
+
+
+def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
+    """Return where one run stands. jobs: the queue; None where it is not known, and the run alone tells."""
+    plan, status = read_json(folder / PLAN), read_json_or_none(folder / STATUS) or {}
+    attempts, job = read_attempts(folder), job_of(folder)
+    state, reason = _state(folder, job, jobs, attempts, str(status.get("state", "not started")))
+    moving = state == "running"
+    return Standing(
+        run=str(folder),
+        recipe=plan["recipe"]["name"],
+        job=job,
+        state=state,
+        reason=reason,
+        attempt=attempts[-1].number if attempts else 0,
+        epoch=status.get("epoch"),
+        step=status.get("step"),
+        total_steps=status.get("total_steps", plan.get("total_steps")),
+        images_per_second=status.get("images_per_second") if moving else None,
+        eta_seconds=_time_left(status) if moving else None,
+        top1=status.get("top1"),
+    )
+
+
+def job_of(folder: Path) -> str | None:
+    """Return the job that runs a run or ran it last: of `top1 submit`, or of an sbatch script."""
+    submitted = read_job(folder)
+    if submitted:
+        return submitted[0]
+    attempts = read_attempts(folder)
+    return attempts[-1].job if attempts else None
+
+
+def find_run(text: str, runs: Path) -> Path:
+    """Return the folder of the run that is meant, by its folder or its job. Raises UsageError."""
+    if (Path(text) / PLAN).is_file():
+        return Path(text)
+    if (runs / text / PLAN).is_file():
+        return runs / text
+    if not text.replace("_", "").isdecimal():
+        raise UsageError(f"{text} is no run folder and no job; `top1 status` lists both.")
+    found = [folder for folder in find_runs(runs) if job_of(folder) == text]
+    if not found:
+        raise UsageError(f"no run in {runs} is job {text}'s; `top1 status` lists them. Is it another --runs?")
+    return found[-1]
+
+
+def _state(
+    folder: Path, job: str | None, jobs: dict[str, QueuedJob] | None, attempts: list[Attempt], written: str
+) -> tuple[str, str]:
+    """Return (state, why). written: what the run itself last said."""
+    if written == "finished":
+        return "finished", ""
+    if job and jobs is None:
+        return written, "SLURM does not answer"
+    jobs = jobs or {}
+    here = jobs.get(job) if job else None
+    if here and here.state == "PENDING":
+        return "pending", here.reason
+    if here:
+        begun = bool(attempts) and attempts[-1].job == job and attempts[-1].step is not None
+        going = "running" if written == "running" and begun else "starting"
+        return (going if here.state == "RUNNING" else here.state.lower()), _on(here)
+    why = attempts[-1].reason or "" if attempts else ""
+    if job:
+        ended = ended_state(job)
+        if ended:
+            return _ENDED.get(ended, ended.lower()), _given_up(folder) or why
+        return (written if written != "running" else "lost"), why
+    if written == "running" and not is_alive(attempts[-1]):
+        return "died", f"process {attempts[-1].pid} on {attempts[-1].host}"
+    return written, why
+
+
+def is_alive(attempt: Attempt) -> bool:
+    """Whether the main process of an attempt lives; on another machine we suppose so."""
+    if attempt.host != platform.node():
+        return True
+    return attempt.pid_start is not None and start_of(attempt.pid) == attempt.pid_start
+
+
+def _on(job: QueuedJob) -> str:
+    return f"on {job.nodes}" if job.nodes else ""
+
+
+def _given_up(folder: Path) -> str:
+    notes = sorted((folder / "logs").glob("give-up.*"), key=lambda path: path.stat().st_mtime)
+    return notes[-1].read_text(encoding="utf-8").strip() if notes else ""
+
+
+def _time_left(status: dict[str, Any]) -> float | None:
+    """Return the seconds left, counted on from when the run last said it."""
+    left = status.get("eta_seconds")
+    if left is None:
+        return None
+    return max(0.0, float(left) - (time.time() - float(status.get("time", time.time()))))

@@ -1,0 +1,122 @@
+"""A cluster's description: what it may say, and one clear sentence for what it may not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import recipes
+from pipeline.commands.submit import EXAMPLE
+from pipeline.errors import Top1Error, UsageError
+from pipeline.plan import DataFacts, make_plan
+from slurm.batch import batch_text, cpus_per_task
+from slurm.cluster import cluster_from_dict, find_cluster, read_cluster
+from slurm.launch import Request, groups, job_of
+
+FACTS = DataFacts("/data", "imagenet", 1000, 1_281_167, 50_000, "")
+
+
+def described(tmp_path, text):
+    path = tmp_path / "cluster.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_example_of_the_help_is_a_description_and_reaches_the_script(tmp_path):
+    cluster = read_cluster(described(tmp_path, EXAMPLE))
+    assert cluster.minutes == 24 * 60
+    assert cpus_per_task(cluster, 8) == 12
+    request = Request(tmp_path / "run", plan_of("efficientnetv2_s", 32), nodes=4, after="77")
+    text = batch_text(cluster, job_of(cluster, [request], tmp_path, None, None))
+    for line in (
+        "#SBATCH --partition=gpu", "#SBATCH --account=vision", "#SBATCH --qos=normal", "#SBATCH --mem=400G",
+        "#SBATCH --time=24:00:00", "#SBATCH --nodes=4", "#SBATCH --ntasks-per-node=8",
+        "#SBATCH --gpus-per-node=8", "#SBATCH --cpus-per-task=12", "#SBATCH --signal=USR2@120",
+        "#SBATCH --requeue", "#SBATCH --exclusive", "#SBATCH --constraint=a100", "#SBATCH --mail-type=FAIL",
+        "#SBATCH --dependency=afterok:77", "#SBATCH --kill-on-invalid-dep=yes", "module load cuda",
+    ):  # fmt: skip
+        assert line in text.splitlines(), line
+    assert "NCCL_SOCKET_IFNAME=ib0" in text
+
+
+def plan_of(name, gpus):
+    return make_plan(recipes.get(name), FACTS, id="x", gpus=gpus, seed=0, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("gpus_per_nod = 8", "has a key 'gpus_per_nod' that no cluster has; did you mean gpus_per_node"),
+        ("partition = 'gpu'", "does not say gpus_per_node"),
+        ("gpus_per_node = '8'", "gpus_per_node is '8'; it must be a whole number"),
+        ("gpus_per_node = true", "gpus_per_node is True; it must be a whole number"),
+        (
+            "gpus_per_node = 8\nsetup = 'module load x'",
+            "setup is 'module load x'; it must be a list of texts",
+        ),
+        ("gpus_per_node = 8\ntime = '1 day'", "time is '1 day'; write it as SLURM does"),
+        (
+            "gpus_per_node = 8\ntime = '1'",
+            "would be told to stop 120 s before its end, when it has not begun",
+        ),
+        ("gpus_per_node = ", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, text, expected):
+    with pytest.raises(Top1Error, match=r"cluster\.toml") as refused:
+        read_cluster(described(tmp_path, text))
+    assert expected in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),  # man sbatch, --time
+    [("90", 90), ("90:30", 90.5), ("1:30:00", 90), ("1-1", 1500), ("1-1:30", 1530), ("2-00:00:00", 2880)],
+)
+def test_times_are_read_as_slurm_reads_them(text, minutes):
+    assert cluster_from_dict({"gpus_per_node": 1, "time": text}, "x").minutes == minutes
+
+
+def test_it_is_looked_for_here_then_at_home(tmp_path, monkeypatch):
+    here, home = tmp_path / "here", tmp_path / "home"
+    (home / ".config" / "top1").mkdir(parents=True)
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    with pytest.raises(UsageError, match="no cluster is described"):
+        find_cluster(None)
+    described(home / ".config" / "top1", "gpus_per_node = 4")
+    assert find_cluster(None)[1].gpus_per_node == 4
+    described(here, "gpus_per_node = 2")
+    assert find_cluster(None)[1].gpus_per_node == 2
+    with pytest.raises(UsageError, match="there is no file elsewhere"):
+        find_cluster(Path("elsewhere"))
+
+
+def test_runs_of_one_shape_share_an_array_and_a_child_follows_its_parent():
+    def request(name, nodes, parent=None):
+        return Request(Path(name), plan_of("alexnet", 8 * nodes), nodes, parent and Path(parent))
+
+    requests = [request("c", 1, "b"), request("a", 1), request("b", 1, "a"), request("d", 2), request("e", 1)]
+    found = [[r.folder.name for r in group] for group in groups(requests)]
+    assert found == [["a", "e"], ["d"], ["b"], ["c"]]
+    with pytest.raises(Top1Error, match="begin with the weights of each other"):
+        list(groups([request("a", 1, "b"), request("b", 1, "a")]))
+
+
+def test_an_array_names_the_run_of_each_of_its_tasks(tmp_path):
+    cluster = cluster_from_dict({"gpus_per_node": 8}, "x")
+    group = [Request(tmp_path / f"it's {i}", plan_of("alexnet", 8), 1) for i in range(3)]
+    text = batch_text(cluster, job_of(cluster, group, tmp_path, 2, None))
+    assert "#SBATCH --array=0-2%2" in text.splitlines()
+    assert "run=${runs[$SLURM_ARRAY_TASK_ID]}" in text
+
+
+def test_the_same_plan_on_other_gpus_differs_in_hardware_alone():
+    from slurm.again import replan
+
+    before = plan_of("efficientnetv2_s", 8)
+    after = replan(before, 64, threads=3)
+    assert replace(after, gpus=8, micro_batch=256, accumulation=2, threads=1) == before
+    assert after.micro_batch * after.accumulation * after.gpus == 4096
+    with pytest.raises(Top1Error, match="GPU counts that work"):
+        replan(before, 24, threads=1)

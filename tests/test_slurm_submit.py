@@ -1,0 +1,188 @@
+"""Submitting to a real SLURM: the script that is shown is the one that runs; arrays, chains, plain sbatch."""
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+from slurm_jobs import job_of, losses, top1
+
+from pipeline.attempts import read_attempts
+from pipeline.checkpoint import newest_step
+
+pytestmark = pytest.mark.xdist_group("slurm")
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = """
+from dataclasses import replace
+import recipes
+from recipes.schema import Normalize, Piecewise
+LENET = recipes.get("lenet5")
+GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
+BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
+LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
+"""
+
+
+@pytest.fixture(scope="module")
+def own(site):
+    """Recipes of one's own: one that ends soon, one whose loss is not finite, one that never ends."""
+    path = site.home / "own.py"
+    path.write_text(RECIPES)
+    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "LONG")}
+
+
+@pytest.fixture(scope="module")
+def limited(site, own):
+    """A run that will meet its time limit while the other tests run."""
+    # SLURM counts in minutes and may send the signal a little before 75 s are left of the two.
+    (run,), _ = site.submit(
+        own["LONG"], "--gpus", 1, cluster=site.describe("limited", time="0:02:00", signal_seconds=75)
+    )
+    return run
+
+
+def without_stamps(text):
+    return re.sub(r"\d{8}-\d{6}", "STAMP", text)
+
+
+def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
+    shown = top1(
+        "submit", own["LONG"], "--gpus", 1, "--data", site.data, "--cluster", site.home / "limited.toml",
+        "--runs", site.home / "runs", "--tracking", "none", "--device", "cpu", "--log-every", 1, "--dry-run",
+    )  # fmt: skip
+    job = job_of(limited)
+    script = (site.home / "runs" / ".submitit" / job / f"{job}_submission.sh").read_text()
+    assert "#SBATCH --time=0:02:00" in script
+    assert without_stamps(script) in without_stamps(shown)
+
+
+def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_is_cancelled(site, own):
+    runs, _ = site.submit(own["GOOD"], own["BAD"], "--gpus", 1, "--parallel", 2)
+    array = job_of(runs[0]).partition("_")[0]
+    assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
+    (child,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[1])
+    (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0])
+    site.wait_for_end(runs[1], "FAILED")
+    site.wait_for_end(child, "CANCELLED")
+    site.wait_for_end(runs[0])
+    site.wait_for_end(other)
+    assert not (child / "attempts.jsonl").exists()  # it never began
+    (attempt,) = read_attempts(runs[1])  # what failed for a reason is not tried again
+    assert "the loss of step" in attempt.reason
+    answer = json.loads(top1("status", "--runs", site.home / "runs", "--json"))["runs"]
+    rows = {row["run"]: row for row in answer}
+    states = [rows[str(run)]["state"] for run in (*runs, child, other)]
+    assert states == ["finished", "failed", "cancelled", "finished"]
+    assert "the loss of step" in rows[str(runs[1])]["reason"]
+    assert f"{rows[str(runs[0])]['top1']:.2f}" in top1("logs", job_of(runs[0]), "--runs", site.home / "runs")
+
+
+def test_two_nodes_of_two_train_like_one_process_and_the_run_goes_on_as_one(site):
+    # No dropout (keyed by rank) and no batch norm: only the order of sums may differ.
+    arguments = ("alexnet", "--tiny", "--set", "schedule.epochs=6", "--set", "schedule.milestones=(4,)",
+                 "--set", "regularization.dropout=0.0")  # fmt: skip
+    (four,), _ = site.submit(*arguments, "--nodes", 2, "--gpus", 2)
+    site.wait_for_step(four, 12)
+    (one,), _ = site.submit(*arguments, "--gpus", 1)
+    runs = ("--runs", site.home / "runs")
+    assert "saves at the next step" in top1("cancel", four, *runs)
+    site.wait_for_end(four, "CANCELLED")
+    done = read_attempts(four)[0].end_step
+    assert newest_step(four / "checkpoints") == done >= 12
+    said = top1("requeue", four, "--nodes", 1, "--gpus", 1, *runs)
+    assert "1 processes, micro-batch 32 x accumulation 1" in said
+    before, after = (json.loads((four / name).read_text()) for name in ("plan.json", "plan.2.json"))
+    assert {key for key in before if before[key] != after[key]} == {"gpus", "micro_batch"}
+    site.wait_for_end(four)
+    site.wait_for_end(one)
+    assert "is finished" in top1("requeue", four, *runs, code=1)
+
+    assert read_attempts(four)[1].step == done
+    assert [step for step, _ in losses(four)] == [step for step, _ in losses(one)] == list(range(1, 31))
+    for (_, loss), (_, expected) in zip(losses(four), losses(one), strict=True):
+        assert loss == pytest.approx(expected, rel=1e-3)
+    expected = safetensors.torch.load_file(one / "weights.safetensors")
+    found = safetensors.torch.load_file(four / "weights.safetensors")
+    for name, tensor in expected.items():
+        assert found[name].allclose(tensor, rtol=1e-3, atol=1e-5), name
+
+
+def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
+    (tmp_path / "top1").write_text(f'#!/bin/sh\nexec {sys.executable} -m pipeline.cli "$@"\n')
+    (tmp_path / "top1").chmod(0o755)
+    os.environ["PATH"], path = f"{tmp_path}:{os.environ['PATH']}", os.environ["PATH"]
+    run = site.home / "runs" / "plain" / "first"
+    try:
+        said = site.slurm(
+            "sbatch", "--parsable", "--ntasks-per-node=1", "--gpus-per-node=1", "--cpus-per-task=1", "-o",
+            tmp_path / "out", f"--export=ALL,RUN={run}", ROOT / "slurm" / "train.sbatch", own["LONG"],
+            "--data", site.data, "--device", "cpu", "--tracking", "none", "--log-every", 1,
+        )  # fmt: skip
+    finally:
+        os.environ["PATH"] = path
+    job = said.strip()
+
+    def reached(attempt, step):
+        found = read_attempts(run)
+        return len(found) >= attempt and bool(losses(run)) and losses(run)[-1][0] >= step
+
+    site.wait(run, "step 50", lambda: reached(1, 50))
+    site.slurm("scancel", "--signal=USR2", job)
+    site.wait(run, "a second attempt", lambda: len(read_attempts(run)) == 2 and reached(2, 60))
+    first, second = read_attempts(run)
+    assert second.step == first.end_step
+    assert (first.job, second.job, second.restart) == (job, job, 1)
+    assert json.loads(top1("status", run, "--json"))["runs"][0]["state"] == "running"
+    site.slurm("scancel", job)
+
+
+def test_the_plain_script_is_the_one_that_is_written(tmp_path):
+    from slurm.batch import plain_script
+
+    assert (ROOT / "slurm" / "train.sbatch").read_text() == plain_script()
+
+
+def test_a_real_time_limit_loses_no_step(site, limited):
+    site.wait(limited, "a second attempt", lambda: len(read_attempts(limited)) >= 2)
+    site.wait_for_step(limited, read_attempts(limited)[0].end_step + 1, attempt=2)
+    first, second = read_attempts(limited)[:2]
+    assert first.reason == "told to go on later"
+    assert second.step == first.end_step
+    steps = [step for step, _ in losses(limited)]
+    assert steps == list(range(1, len(steps) + 1))
+    site.slurm("scancel", job_of(limited))
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "expected"),
+    [
+        ({"partition": "gpuu"}, [], "invalid partition specified: gpuu"),
+        ({}, ["--gpus", 3], "--gpus 3 asks for more GPUs than a node has"),
+        ({"gpus_per_node": 8}, ["--gpus", 3], "Requested node configuration is not available"),
+        ({}, ["--nodes", 9], "SLURM would not take the job"),
+        ({}, ["--nodes", 3, "--gpus", 1], "GPU counts that work"),
+        ({"time": "24"}, ["--runs", "/proc/nowhere"], "/proc cannot be written"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_the_queue(site, keys, options, expected):
+    file = site.describe("refused", **keys)
+    said = top1(
+        "submit", "alexnet", "--tiny", "--data", site.data, "--cluster", file, "--runs", site.home / "none",
+        "--tracking", "none", *options, code=1,
+    )  # fmt: skip
+    assert expected in said
+    assert len([line for line in said.splitlines() if line.startswith("top1: ")]) == 1
+    assert not (site.home / "none").exists()
+
+
+def test_logs_are_followed_until_the_run_ends(site, own):
+    (run,), _ = site.submit(own["GOOD"], "--gpus", 1)
+    start = time.monotonic()
+    followed = top1("logs", "-f", run, "--runs", site.home / "runs")
+    assert "result  top-1" in followed
+    assert time.monotonic() - start < 300

@@ -1,0 +1,88 @@
+"""What clusters do to a job, on a real SLURM: no step is lost or repeated, and the weights are the same."""
+
+import os
+import signal
+
+import pytest
+from slurm_jobs import job_of, losses, pids_of, weights
+
+from pipeline.attempts import read_attempts
+from pipeline.checkpoint import newest_step
+from slurm import dev_cluster
+
+pytestmark = pytest.mark.xdist_group("slurm")
+
+# Two processes on two nodes; dropout included, so that its seeding is part of what must come back.
+RUN = ("alexnet", "--tiny", "--nodes", 2, "--gpus", 1, "--checkpoint-every", 3, "--set", "schedule.epochs=30",
+       "--set", "schedule.milestones=(20,)")  # fmt: skip
+
+
+def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroken_one(site):
+    # Two jobs at once on the same nodes, with the same seed: neither joins the other.
+    (unbroken,), _ = site.submit(*RUN)
+    (run,), _ = site.submit(*RUN, cluster=site.describe("hasty", step_seconds=20))
+    job = job_of(run)
+
+    # A time limit nears: agreed, saved at that very step, back to the queue.
+    site.wait_for_step(unbroken, 1)
+    site.wait_for_step(run, 10)
+    nodes = site.nodes(job)
+    assert nodes == site.nodes(job_of(unbroken))
+    site.slurm("scancel", "--signal=USR2", job)
+    site.wait_for_step(run, 20, attempt=2)
+    first, second = read_attempts(run)
+    assert first.reason == "told to go on later"
+    assert second.step == first.end_step
+    assert second.restart == 1
+
+    # Preempted by a partition of higher priority, with nothing but SIGTERM.
+    site.slurm("sbatch", "-p", "hi", "-w", ",".join(site.nodes(job)), "-N", 2, "--gpus-per-node=1", "-t", 1,
+               "-o", "/dev/null", "--wrap", "sleep 1")  # fmt: skip
+    site.wait_for_step(run, 40, attempt=3)
+    _, second, third = read_attempts(run)
+    assert second.reason == "told to end"
+    assert third.step == second.end_step
+    assert third.restart == 2
+
+    # A rank is killed: started again in the same allocation, from the last checkpoint.
+    os.kill(pids_of(run)[1], signal.SIGKILL)
+    site.wait_for_step(run, 60, attempt=4)
+    fourth = read_attempts(run)[3]
+    assert fourth.restart == 2
+    assert 39 <= fourth.step <= 60
+
+    # A rank hangs: the others notice after step_seconds, and all are started again.
+    os.kill(pids_of(run)[1], signal.SIGSTOP)
+    site.wait_for_step(run, 80, attempt=5)
+    fourth, fifth = read_attempts(run)[3:]
+    assert "timed out" in fourth.reason.lower()
+    assert (fifth.restart, fifth.step >= 57) == (2, True)
+
+    # A node is lost: SLURM finds out and puts the job on others.
+    site.wait_for_end(unbroken)
+    lost = site.nodes(job)[1]
+    dev_cluster.kill_node(site.folder, lost)
+    site.wait_for_step(run, 100, attempt=6)
+    sixth = read_attempts(run)[-1]
+    assert sixth.restart == 3
+    assert sixth.step >= 78
+    assert lost not in site.nodes(job)
+
+    site.wait_for_end(run)
+    dev_cluster.start_node(site.folder, lost)
+    site.wait(run, f"{lost} is back", lambda: {row[1] for row in dev_cluster.nodes(site.folder)} == {"idle"})
+    assert site.slurm("scontrol", "show", "node", "-d").count("GresUsed=gpu:0") == 4
+    assert len(read_attempts(unbroken)) == 1
+    assert losses(run) == losses(unbroken)  # every step once, with the same loss
+    assert [step for step, _ in losses(run)] == list(range(1, 151))
+    assert weights(run) == weights(unbroken)
+
+
+def test_a_cancelled_run_saves_and_stays_away(site):
+    (run,), _ = site.submit("lenet5", "--gpus", 1)
+    site.wait_for_step(run, 20)
+    site.slurm("scancel", job_of(run))
+    site.wait_for_end(run, "CANCELLED")
+    (attempt,) = read_attempts(run)
+    assert attempt.reason == "told to end"
+    assert newest_step(run / "checkpoints") == attempt.end_step
