@@ -137,7 +137,7 @@ def _read_all(source: Path) -> tuple[dict[str, tuple[NDArray[np.uint8], NDArray[
 
 
 def _find(source: Path, name: str) -> Path:
-    """Return a file as it is published, inflated, or renamed as some programs do (train-images.idx3-ubyte)."""
+    """Return a file as published, inflated, or renamed as some programs do (train-images.idx3-ubyte)."""
     dotted = name.replace("-idx", ".idx")
     candidates = [source / f"{stem}{end}" for stem in (name, dotted) for end in (".gz", "")]
     for path in candidates:

@@ -93,8 +93,8 @@ def only_one(folder: Path) -> Iterator[Path]:
 def run(parts: Iterable[Part], records: Path, stage: Stage, processes: int | None = None) -> None:
     """Do every part that has no standing record, several at a time; `records` is where they are kept.
 
-    processes: by default one per CPU allotted, after what this one does in two seconds. What a part raises ends
-    the run; the others' records stay.
+    processes: by default one per CPU allotted, after what this one does in two seconds. What a part raises
+    ends the run; the others' records stay.
     """
     records.mkdir(parents=True, exist_ok=True)
     for unfinished in records.glob(".*.tmp"):

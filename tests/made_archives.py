@@ -93,18 +93,20 @@ def tar_of(files):
     return encoded.getvalue()
 
 
-def meta_mat():
+def meta_mat(wnids=WNIDS, words=CLASSES, images=TRAIN):
     """The synsets as MATLAB wrote them: the fields in their order, leaves first, then their parents."""
     fields = (
         "ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height",
         "num_train_images",
     )  # fmt: skip
     rows = [
-        (float(n + 1), wnid, words, f"a {words}", 0.0, np.zeros(0), 0.0, float(TRAIN))
-        for n, (wnid, words) in enumerate(zip(WNIDS, CLASSES, strict=True))
+        (float(n + 1), wnid, word, f"a {word}", 0.0, np.zeros(0), 0.0, float(images))
+        for n, (wnid, word) in enumerate(zip(wnids, words, strict=True))
     ]
-    leaves = np.arange(1.0, len(WNIDS) + 1)
-    rows.append((float(len(WNIDS) + 1), "n00001740", "entity", "that which is", 6.0, leaves, 1.0, 0.0))
+    count = len(wnids)
+    leaves = np.arange(1.0, count + 1)
+    parent = (float(count + 1), "n00001740", "entity", "that which is", float(count), leaves, 1.0, 0.0)
+    rows.append(parent)
     synsets = np.array(rows, dtype=[(name, object) for name in fields])
     encoded = io.BytesIO()
     savemat(encoded, {"synsets": synsets.reshape(-1, 1)})

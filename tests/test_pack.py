@@ -8,8 +8,11 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from data_prep.audit import verify
+from data_prep.cap import Cap
 from data_prep.folder import prepare_folder
 from data_prep.pack import pack_folder
+from data_prep.unpack import unpack
 from pipeline.data.loader import EvalLoader, Shard, TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.errors import Top1Error
@@ -189,3 +192,73 @@ def test_a_damaged_image_of_a_pack_is_replaced_and_named(pack, tmp_path):
     assert len(seen) == 96
     assert 7 not in seen
     assert loader.bad_files[7].path == f"{shard}/{split.paths[7]}"
+
+
+# ---------------------------------------------------------------- other readers, smaller images, back to files
+
+
+def test_the_webdataset_library_reads_a_pack(folder, pack):
+    import webdataset
+
+    split = Manifest.load(folder).split("train")
+    urls = [str(path) for path in sorted(pack.glob("train-*.tar"))]
+    samples = list(webdataset.WebDataset(urls, shardshuffle=False))
+    assert len(samples) == 40
+    for index, sample in enumerate(samples):
+        path = split.paths[index]
+        assert sample["__key__"] == path.removesuffix(".JPEG")
+        assert sample["jpeg"] == split.path(index).read_bytes()
+        assert int(sample["cls"]) == split.labels[index]
+
+
+def test_unpacking_gives_the_files_back_byte_for_byte(folder, pack, tmp_path):
+    header = unpack(pack, tmp_path / "files")
+    split = Manifest.load(folder).split("train")
+    for index in range(40):
+        assert (tmp_path / "files" / split.paths[index]).read_bytes() == split.path(index).read_bytes()
+    assert header.fingerprint == Manifest.load(folder).header.fingerprint
+    ours, theirs = (list(Manifest.load(data).entries()) for data in (tmp_path / "files", folder))
+    assert ours == theirs
+    before = (tmp_path / "files/manifest.json").stat().st_mtime_ns
+    unpack(pack, tmp_path / "files")
+    assert (tmp_path / "files/manifest.json").stat().st_mtime_ns == before
+
+
+def test_a_damaged_pack_is_not_unpacked_and_a_folder_is_none(folder, pack, tmp_path):
+    out = shutil.copytree(pack, tmp_path / "pack")
+    content = bytearray((out / "train-000000.tar").read_bytes())
+    content[1000] ^= 255
+    (out / "train-000000.tar").write_bytes(content)
+    with pytest.raises(Top1Error, match=r"1 images of .* are not what its manifest says"):
+        unpack(out, tmp_path / "files")
+    assert not (tmp_path / "files/manifest.json").exists()
+    with pytest.raises(Top1Error, match="is a folder of files already"):
+        unpack(folder, tmp_path / "other")
+
+
+def test_a_capped_pack_has_smaller_images_and_says_so(folder, tmp_path):
+    header = pack_folder(folder, tmp_path / "small", cap=Cap(20, 90), shard_bytes=8_000)
+    assert header.changes == (
+        "short sides capped at 20 pixels (Pillow, bicubic; JPEG quality 90, 4:2:0): 80 of 80 images",
+    )
+    assert header.fingerprint != Manifest.load(folder).header.fingerprint
+    split = Manifest.load(tmp_path / "small").split("train")
+    assert {tuple(size) for size in split.sizes.tolist()} == {(20, 25)}  # of 40 x 50
+    assert not verify(tmp_path / "small").problems
+    assert len(list((tmp_path / "small").glob("train-*.tar"))) > 1
+    for one in batches(tmp_path / "small"):
+        assert one.images.shape[1:] == (3, 24, 24)
+    shard = tmp_path / "small/train-000000.tar"
+    with tarfile.open(shard) as tar:
+        member = next(m for m in tar if m.name == split.paths[0])
+        made = np.asarray(Image.open(tar.extractfile(member)), int)
+    with Image.open(split_path := Manifest.load(folder).split("train").path(0)) as whole:
+        assert split_path.exists()
+        small = np.asarray(whole.convert("RGB").resize((25, 20), Image.Resampling.BICUBIC), int)
+    assert np.abs(made - small).mean() < 6
+
+
+def test_images_at_or_below_the_cap_stay_as_they_are(folder, tmp_path):
+    header = pack_folder(folder, tmp_path / "same", cap=Cap(40, 90))
+    assert header.changes == ()
+    assert header.fingerprint == Manifest.load(folder).header.fingerprint
