@@ -94,22 +94,13 @@ def evaluate(
     Raises Top1Error unless each of so many images was seen exactly once, and where scores are not finite: a
     number over other images is not printed.
     """
-    start = time.monotonic()
-    split, most_pixels = loader.split, most_images * loader.evaluation.crop**2
-    scales = [pixel_scale(member.normalize, device) for member in members]
+    start, split = time.monotonic(), loader.split
     # What each image got: times seen, predicted class, confidence, in the first five, loss. On exactly one
     # rank each, so that the sum over ranks is the whole table.
     table = torch.zeros(5, len(split), dtype=torch.float64, device=device)
-    with _no_benchmark_of_changing_shapes(loader.evaluation):
-        for areas in loader:
-            labels = torch.from_numpy(split.labels[areas.indices.numpy()]).to(device)
-            probabilities = torch.stack(
-                [
-                    view_probabilities(member.forward, areas, loader.evaluation, scale, most_pixels)
-                    for member, scale in zip(members, scales, strict=True)
-                ]
-            ).mean(0)
-            table[:, areas.indices.to(device)] += _rows(probabilities, labels)
+    for indices, probabilities in predictions(members, loader, device=device, most_images=most_images):
+        labels = torch.from_numpy(split.labels[indices.numpy()]).to(device)
+        table[:, indices.to(device)] += _rows(probabilities, labels)
     table = reduce(table).cpu()
     _check_counts(table, images)
     outcomes = Outcomes(
@@ -118,6 +109,23 @@ def evaluate(
     correct1, correct5 = int(outcomes.correct.sum()), int(outcomes.in_top5.sum())
     seconds = time.monotonic() - start
     return Score(correct1, correct5, len(split), table[4].mean().item(), seconds, outcomes)
+
+
+def predictions(
+    members: Sequence[Member], loader: EvalLoader, *, device: torch.device, most_images: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield of each batch the numbers of its images, (N,) on the CPU, and their class probabilities, (N, K)
+    float64, the mean over members. Not always in the split's order.
+    """
+    most_pixels = most_images * loader.evaluation.crop**2
+    scales = [pixel_scale(member.normalize, device) for member in members]
+    with _no_benchmark_of_changing_shapes(loader.evaluation):
+        for areas in loader:
+            found = [
+                view_probabilities(member.forward, areas, loader.evaluation, scale, most_pixels)
+                for member, scale in zip(members, scales, strict=True)
+            ]
+            yield areas.indices, torch.stack(found).mean(0)
 
 
 def view_probabilities(

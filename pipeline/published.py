@@ -78,8 +78,9 @@ def all_published() -> Iterator[Published]:
     for name in torchvision.models.list_models():
         module = torchvision.models.get_model_builder(name).__module__
         if module in {f"torchvision.models.{family}" for family in _LINEAGE}:
-            for weights in torchvision.models.get_model_weights(name):
-                yield _described(name, weights)
+            kinds = torchvision.models.get_model_weights(name)
+            # VGG has some without a classifier.
+            yield from (_described(name, weights) for weights in kinds if weights.meta["categories"])
     for full in TIMM_FIGURES:
         yield _of_timm(*full.split(".", 1))
 
@@ -143,6 +144,10 @@ def _of_torchvision(network: str, tag: str | None) -> Published:
 
 def _described(network: str, weights: Any) -> Published:
     """Return what a member of torchvision's weights says of itself."""
+    if not weights.meta["categories"]:
+        raise Top1Error(
+            f"torchvision's {network}.{weights.name} has no classifier, so there is nothing to measure."
+        )
     how = weights.transforms()
     metrics = weights.meta["_metrics"].get("ImageNet-1K", {})
     return Published(

@@ -58,20 +58,20 @@ def test_batches_from_a_pack_are_those_from_the_folder(folder, pack):
         assert one.labels.equal(other.labels)
         assert one.indices.equal(other.indices)
     sets = [
-        list(EvalLoader(Manifest.load(data).split("val"), DATA, Evaluation(24, (24,)), batch=7))
+        list(EvalLoader(Manifest.load(data).split("val"), "rgb", Evaluation(24, (24,)), batch=7))
         for data in (folder, pack)
     ]
     for one, other in zip(*sets, strict=True):
-        assert one.images.equal(other.images)
+        assert all(a.equal(b) for a, b in zip(one.scales[0], other.scales[0], strict=True))
 
 
 def test_images_can_be_taken_from_a_pack(folder, pack):
     some = np.array([30, 2, 3])
     sets = [
-        list(EvalLoader(Manifest.load(data).split("val").take(some), DATA, Evaluation(24, (24,)), batch=3))
+        list(EvalLoader(Manifest.load(data).split("val").take(some), "rgb", Evaluation(24, (24,)), batch=3))
         for data in (folder, pack)
     ]
-    assert sets[0][0].images.equal(sets[1][0].images)
+    assert all(a.equal(b) for a, b in zip(sets[0][0].scales[0], sets[1][0].scales[0], strict=True))
 
 
 def test_a_pack_is_the_same_data_set(folder, pack):
