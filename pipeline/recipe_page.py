@@ -81,13 +81,16 @@ def _target(target: Target) -> Iterator[str]:
 def _network(model: Model, citations: Mapping[str, str]) -> list[str]:
     library, _, name = model.constructor.partition(":")
     arguments = ", ".join(f"{key} {_text(value)}" for key, value in model.arguments.items())
+    shape = ("model.arguments", "model.num_classes")
+    is_other = any(citations.get(path, "").startswith("changed:") for path in shape)
+    of_which = " before it was changed" if is_other else ""
     rows = [
         ("built from", _LIBRARIES.get(library, "{}").format(name), citations.get("model.constructor", "")),
         ("arguments", arguments, citations.get("model.arguments", "")),
-        ("parameters", f"{model.parameters:,}", citations.get("model.parameters", "")),
+        ("parameters", f"{model.parameters:,}{of_which}", citations.get("model.parameters", "")),
         (
             "multiply-adds",
-            f"{model.gmacs:g}e9 at {model.gmacs_size} pixels",
+            f"{model.gmacs:g}e9 at {model.gmacs_size} pixels{of_which}",
             citations.get("model.gmacs", ""),
         ),
     ]

@@ -156,3 +156,6 @@ def test_a_recipe_of_ones_own_is_shown_with_the_citations_of_its_file(capsys, tm
 def test_a_changed_field_is_marked_on_the_page(capsys):
     text = output(capsys, "show", "alexnet", "--set", "optimizer.lr=0.02")
     assert "changed: 0.01 -> 0.02" in text
+    assert "60,965,224  " in text
+    small = output(capsys, "show", "alexnet+tiny")
+    assert "60,965,224 before it was changed" in small  # the count of another network
