@@ -57,6 +57,13 @@ def test_every_module_of_the_packages_is_in_the_wheel(wheel):
             assert path.relative_to(ROOT).as_posix() in names
 
 
+def test_the_parts_of_the_leaderboards_page_are_in_the_wheel(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    parts = [p for p in (ROOT / "pipeline" / "board_page").iterdir() if p.suffix in (".html", ".css", ".js")]
+    assert len(parts) == 4
+    assert {part.relative_to(ROOT).as_posix() for part in parts} <= names
+
+
 def test_an_installed_wheel_trains_from_another_folder(wheel, tmp_path):
     environment = tmp_path / "environment"
     venv.create(environment, with_pip=False, symlinks=True)
@@ -83,3 +90,5 @@ def test_an_installed_wheel_trains_from_another_folder(wheel, tmp_path):
     plan = json.loads((work / "runs" / "lenet5" / "one" / "plan.json").read_text())
     assert plan["commit"] is None  # not a checkout
     assert "lenet5+tiny" in top1("leaderboard")
+    top1("leaderboard", "--html", "board.html")
+    assert "lenet5+tiny" in (work / "board.html").read_text()

@@ -68,7 +68,7 @@ def bench_tracking(bench: Bench, tell: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _servers(folder: Path, stack: ExitStack, tell: Callable[[str], None]) -> dict[str, str]:
-    """Start a server that stays up and one that hangs, and return these addresses and one where nothing is."""
+    """Start a server that stays up and one that hangs; return their addresses and one where nothing is."""
     addresses = {}
     for name in ("up", "hung"):
         tell(f"starting    MLflow, {name}")
