@@ -50,7 +50,8 @@ def test_a_run_whose_process_is_gone_has_died(tmp_path):
     found = standing(folder, {})
     assert (found.state, found.attempt, found.step, found.images_per_second) == ("running", 1, 15, 99.0)
     assert 80 < found.eta_seconds <= 90
-    code = "import sys; from pathlib import Path; from pipeline import attempts\nattempts.begin(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from pipeline import attempts\n"
+    code += "attempts.begin(Path(sys.argv[1]))"
     subprocess.run([sys.executable, "-c", code, folder], check=True, timeout=60)
     found = standing(folder, {})
     assert (found.state, found.attempt, found.eta_seconds) == ("died", 2, None)
