@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from no_report import NoReport
 
 import recipes
 from pipeline.data.header import read_header
@@ -50,12 +51,6 @@ class DoubleLoader:
             batch = replace(batch, images=batch.images.double())
             self.seen.append(replace(batch, images=batch.images.clone()))  # mixing works in place
             yield batch
-
-
-class NoReport:
-    """Reports to nobody."""
-
-    def started(self, done): ...
 
 
 def run_ours(plan, tmp_path):

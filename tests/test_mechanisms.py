@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from no_report import NoReport
 from torch import nn
 
 import recipes
@@ -20,12 +21,6 @@ from pipeline.transfer import load_start
 from recipes.schema import SGD, StartFrom
 
 NORMS = nn.modules.batchnorm._BatchNorm
-
-
-class NoReport:
-    """Reports to nobody."""
-
-    def started(self, done): ...
 
 
 @pytest.fixture(scope="module")
