@@ -159,7 +159,7 @@ def small_vgg():
 def timm_vgg():
     """timm's VGG without padding: 16 pixels are a window, at stride 2."""
     torch.manual_seed(0)
-    network = VGG([8, "M"], num_classes=5).eval()
+    network = VGG([8, "M"], num_classes=5, num_features=32).eval()
     for module in network.features.modules():
         if isinstance(module, nn.Conv2d):
             module.padding = (0, 0)
