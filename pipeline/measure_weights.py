@@ -16,12 +16,12 @@ from pipeline.measuring import (
     listed_images,
     measure_members,
     member_of,
-    network_with,
     open_data,
 )
+from pipeline.models import build
 from pipeline.published import LIBRARIES, Published, network_of, published
 from pipeline.report import result_of
-from pipeline.weights import read_weights
+from pipeline.weights import load_weights, read_weights
 
 
 def measure_weights(setting: Setting, name: str, weights: str, new_head: bool) -> list[Result]:
@@ -33,6 +33,10 @@ def measure_weights(setting: Setting, name: str, weights: str, new_head: bool) -
     if setting.data is None:
         raise UsageError("--weights needs --data DIR, a prepared folder to measure on.")
     library, _, tag = weights.partition(":")
+    if new_head and (library in LIBRARIES or name.partition(":")[0] in LIBRARIES):
+        raise UsageError(
+            "--new-head is for a recipe's network; a library's has the classes it was published with."
+        )
     if library in LIBRARIES and not Path(weights).exists():
         return [_measure_published(setting, published(library, _network_name(name), tag or None), None)]
     own, _, network_name = name.partition(":")
@@ -44,7 +48,8 @@ def measure_weights(setting: Setting, name: str, weights: str, new_head: bool) -
     if new_head:
         recipe = replace(recipe, model=replace(recipe.model, num_classes=classes))
     manifest = open_data(setting.data, recipe.model.num_classes, recipe.name)
-    network = network_with(recipe, tensors, path, new_head)
+    network = build(recipe.model, recipe.regularization)
+    is_untrained = load_weights(network, tensors, path, new_head)
     listed = listed_images(setting)
     results = []
     for index, evaluation in asked_of(setting, recipe, listed is not None):
@@ -55,7 +60,7 @@ def measure_weights(setting: Setting, name: str, weights: str, new_head: bool) -
             "weights": str(path),
             **result_of(index, evaluation, score),
             **circumstances(manifest, evaluation, listed),
-            **({"new_head": True} if new_head else {}),
+            **({"new_head": True} if is_untrained else {}),
         }
         results.append(finished(result, score, manifest))
     return results

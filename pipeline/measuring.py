@@ -81,9 +81,9 @@ def member_of(network: nn.Module, normalize: Normalize, evaluation: Evaluation, 
     return Member(form_of(network, evaluation), normalize)
 
 
-def network_with(recipe: Recipe, tensors: Any, path: Path, new_head: bool = False) -> nn.Module:
+def network_with(recipe: Recipe, tensors: Any, path: Path) -> nn.Module:
     network = build(recipe.model, recipe.regularization)
-    load_weights(network, tensors, path, new_head)
+    load_weights(network, tensors, path)
     return network
 
 

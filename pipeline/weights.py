@@ -43,12 +43,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def load_weights(
     network: nn.Module, tensors: Mapping[str, Tensor], path: Path | str, new_head: bool = False
-) -> None:
-    """Load tensors into a network, in place. path: of the file, for messages.
+) -> bool:
+    """Load tensors into a network, in place; return whether its classifier was left as it was.
 
-    Auxiliary heads may be missing in either. new_head: the classifier keeps its start where the file's is of
-    another number of classes. Raises Top1Error where file and network are not of one another; the network is
-    then as it was.
+    path: of the file, for messages. Auxiliary heads may be missing in either. new_head: the classifier keeps
+    its start where the file's is of another number of classes. Raises Top1Error where file and network are
+    not of one another; the network is then as it was.
     """
     own = network.state_dict()
     given = {name: tensor for name, tensor in tensors.items() if name in own or not _is_auxiliary(name)}
@@ -65,6 +65,7 @@ def load_weights(
             "of the same classes, or ask for a new head (--new-head), which begins untrained."
         )
     network.load_state_dict({name: t for name, t in given.items() if name not in head}, strict=False)
+    return bool(head)
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

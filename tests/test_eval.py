@@ -245,6 +245,12 @@ def test_mistakes_get_one_sentence_and_change_nothing(trained, small, demo_data,
         (("eval", folder, "--protocol", "ten"), "has 0 sizes", 2),
         (("eval", folder, "--protocol", "32/32 without_blacklist"), "needs the list: --blacklist FILE", 2),
         (("eval", folder, "--new-head"), "--new-head belongs to --weights", 2),
+        (("eval", folder, "--runs", tmp_path), "leave it out", 2),
+        (
+            ("eval", "lenet5", "--weights", "timm", "--data", small, "--new-head"),
+            "is for a recipe's network",
+            2,
+        ),
         (("eval", "lenet5", "--weights", "x.pth"), "--weights needs --data DIR", 2),
         (("eval", "lenet5", "--weights", "x.pth", "--data", small), "x.pth does not exist", 1),
         (
@@ -281,3 +287,11 @@ def test_images_that_are_broken_or_gone_are_named(trained, small, capsys, tmp_pa
     assert f"val/{broken.parent.name}/" in text
     assert "No such file" in text
     assert (folder / "result.json").read_bytes() == before
+
+
+def test_a_process_without_its_launchers_variables_is_refused(trained, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    text = sentence(capsys, "eval", trained / "runs" / "mine" / "a", *CPU, code=1)
+    assert "RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT are not set" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.options import RUNS, add_command, add_device, positive, print_json
-from pipeline.errors import UsageError
+from pipeline.errors import Top1Error, UsageError
 
 
 def add(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--weights",
         metavar="W",
-        help="torchvision, timm (with :TAG others than the default), or a .pth or .safetensors file",
+        help="torchvision or timm (:TAG for others than their default), or a .pth or .safetensors file",
     )
     evaluate.add_argument(
         "--new-head",
@@ -37,9 +37,7 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--ensemble", nargs="+", type=Path, metavar="RUN", help="average the networks of these runs"
     )
-    evaluate.add_argument(
-        "--runs", type=Path, default=RUNS, help="where an ensemble's result goes (default runs)"
-    )
+    evaluate.add_argument("--runs", type=Path, help="where an ensemble's result goes (default runs)")
     evaluate.add_argument(
         "--blacklist",
         type=Path,
@@ -66,7 +64,7 @@ def _eval(options: argparse.Namespace) -> int:
     from pipeline.measuring import Setting
     from pipeline.ranks import join
 
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    world = _world()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
     threads = options.threads or allotted_threads(local)
     setting = Setting(
@@ -80,7 +78,7 @@ def _eval(options: argparse.Namespace) -> int:
     if options.ensemble:
         from pipeline.measure import measure_ensemble
 
-        results = measure_ensemble(setting, options.ensemble, options.runs)
+        results = measure_ensemble(setting, options.ensemble, options.runs or RUNS)
     elif options.weights:
         from pipeline.measure_weights import measure_weights
 
@@ -92,6 +90,22 @@ def _eval(options: argparse.Namespace) -> int:
     return _print(results, options.json) if setting.ranks.is_main else 0
 
 
+def _world() -> int:
+    """Return how many processes the launcher started. Raises Top1Error where it did not tell this one all."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1:
+        from slurm.job import LAUNCHER_VARIABLES
+
+        missing = [name for name in LAUNCHER_VARIABLES if name not in os.environ]
+        if missing:
+            raise Top1Error(
+                f"WORLD_SIZE is {world}, but {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not set. Start the processes with a launcher such "
+                "as torchrun, or unset WORLD_SIZE."
+            )
+    return world
+
+
 def _check_options(options: argparse.Namespace) -> None:
     """Raise UsageError where options contradict each other."""
     if bool(options.what) == bool(options.ensemble):
@@ -100,6 +114,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UsageError("--ensemble averages runs; leave --weights out.")
     if options.new_head and not options.weights:
         raise UsageError("--new-head belongs to --weights FILE.")
+    if options.runs and not options.ensemble:
+        raise UsageError("--runs says where the result of an --ensemble goes; leave it out.")
     if not options.ensemble and not options.weights and not Path(options.what).exists():
         import recipes
 
