@@ -451,7 +451,7 @@ def test_every_layout_of_the_same_files_has_the_same_fingerprint(
         assert files(tmp_path / "linked") == files(as_published)
         a = next((tmp_path / "linked/val").rglob("*.JPEG"))
         assert a.stat().st_nlink == 2
-    assert not verify(tree, published=published).problems
+    assert not verify(options.get("out", tree), published=published).problems
 
 
 def test_a_flat_val_without_a_devkit_is_refused(tree, published):
