@@ -86,8 +86,8 @@ def only_one(folder: Path) -> Iterator[Path]:
             raise _disk_is_full(folder) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise Top1Error(
-                f"{error.filename or folder} cannot be read or written ({error.strerror}); a preparation keeps "
-                "its state and its manifest in the data's folder. Run it as the folder's owner."
+                f"{error.filename or folder} cannot be read or written ({error.strerror}); a preparation "
+                "keeps its state and its manifest in the data's folder. Run it as the folder's owner."
             ) from error
         raise
 
