@@ -56,5 +56,5 @@ def problem_of(content: bytes, expected: Expected | None) -> tuple[Kind, str] | 
 def decode(image: Image.Image) -> None:
     """Decode an opened image. Raises one of DAMAGE."""
     if image.format in ("JPEG", "MPO"):
-        image.draft(image.mode, (image.width // 8, image.height // 8))
+        image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
     image.load()

@@ -77,12 +77,17 @@ class Images:
 
 @dataclass(frozen=True)
 class Extraction:
-    """A part of the work: images from a source into a folder. mend: splits whose odd files are mended."""
+    """A part of the work: images from a source into a folder.
+
+    origin: what tells the source from another of the same names, so that nothing an earlier run took from
+    another is kept. mend: splits whose odd files are mended.
+    """
 
     key: str
     bytes: int
     source: Source
     out: Path
+    origin: str
     mend: tuple[str, ...] = ()
 
     @property
@@ -91,7 +96,9 @@ class Extraction:
         return self.source.held
 
     def stands(self, record: Record) -> bool:
-        """Whether every file is there with its size."""
+        """Whether every file came from the same source and is there with its size."""
+        if record["origin"] != self._origin:
+            return False
         try:
             return all(
                 os.stat(_root(self.out, split) / path).st_size == size
@@ -101,7 +108,7 @@ class Extraction:
             return False
 
     def work(self) -> Record:
-        record: Record = {"rows": [], "mended": [], "bad": []}
+        record: Record = {"rows": [], "mended": [], "bad": [], "origin": self._origin}
         folders: set[str] = set()
         paths: set[str] = set()
         for found in self.source.images():
@@ -110,6 +117,10 @@ class Extraction:
             paths.add(found.path)
             self._take(found, record, folders)
         return record
+
+    @property
+    def _origin(self) -> str:
+        return f"{self.origin} {','.join(self.mend)}"
 
     def _take(self, found: Found, record: Record, folders: set[str]) -> None:
         content = found.content
@@ -134,6 +145,12 @@ class Extraction:
             while written < len(content):
                 written += file.write(content[written:])
         record["rows"].append(row_of(entry, found.class_name))
+
+
+def origin_of(archive: Path) -> str:
+    """Return what tells a version of a file from another: its size and when it was written."""
+    found = archive.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def row_of(entry: Entry, class_name: str) -> list[object]:

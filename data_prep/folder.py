@@ -34,8 +34,8 @@ def prepare_folder(
     items = list(_items(folder, classes))
     _check_counts(folder, classes, items)
     with only_one(folder) as state:
-        keys = index_files(folder, items, state / "records", progress, processes)
-        found = collect(state / "records", keys, classes)
+        keys = index_files(folder, items, state / "index", progress, processes)
+        found = collect(state / "index", keys, classes)
         if found.bad:
             problems = [f"{path} ({what})" for path, what in sorted(found.bad)]
             raise Top1Error(

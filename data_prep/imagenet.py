@@ -17,7 +17,7 @@ from pathlib import Path
 
 from data_prep.collect import Collected, collect, missing_images, some
 from data_prep.devkit import Devkit, read_devkit
-from data_prep.extract import ClassTar, Extraction, Images, move_into_place, refuse_foreign
+from data_prep.extract import ClassTar, Extraction, Images, move_into_place, origin_of, refuse_foreign
 from data_prep.progress import Quiet
 from data_prep.published import ILSVRC2012, Published
 from data_prep.tars import Digest, walk
@@ -158,6 +158,8 @@ class _Parts:
         self._job = job
         self._split = split
         self._archive = job.archive(split)
+        # A validation image's class is the devkit's to say.
+        self._origin = f"{origin_of(self._archive)} {job.devkit.md5}"
 
     def __iter__(self) -> Iterator[Extraction]:
         known = _KnownSum(self._job.state / f"{self._split}.md5.json", self._archive)
@@ -180,7 +182,7 @@ class _Parts:
                 )
             mend = ("train",) if self._job.mend else ()
             source = ClassTar(place, wnid[1])
-            yield Extraction(f"train-{wnid[1]}", place.bytes, source, self._job.out, mend)
+            yield Extraction(f"train-{wnid[1]}", place.bytes, source, self._job.out, self._origin, mend)
 
     def _val_images(self, digest: Digest | None) -> Iterator[Extraction]:
         images = (
@@ -190,7 +192,7 @@ class _Parts:
         number = 0
         while together := list(islice(images, _TOGETHER)):
             size = sum(place.bytes for *_, place in together)
-            yield Extraction(f"val-{number:06d}", size, Images(together), self._job.out)
+            yield Extraction(f"val-{number:06d}", size, Images(together), self._job.out, self._origin)
             number += 1
 
 

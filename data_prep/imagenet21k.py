@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.collect import Collected, collect
-from data_prep.extract import Extraction, Found, Images, move_into_place, refuse_foreign
+from data_prep.extract import Extraction, Found, Images, move_into_place, origin_of, refuse_foreign
 from data_prep.imagenet import same_set
 from data_prep.progress import Quiet
 from data_prep.tars import Place, is_compressed, members, names_of, walk
@@ -116,11 +116,11 @@ def _parts(
     archive: Path, out: Path, keys: list[str], held_out: int, held_out_above: int
 ) -> Iterator[Extraction]:
     """Yield the parts of a whole release, or of one class tar."""
-    alone = _CLASS_TAR.fullmatch(archive.name)
+    alone, origin = _CLASS_TAR.fullmatch(archive.name), f"{origin_of(archive)} {held_out} {held_out_above}"
     if alone and not is_compressed(archive):
         keys.append(alone[1])
         source = ClassTar(Place(archive, 0, archive.stat().st_size), alone[1], held_out, held_out_above)
-        yield Extraction(alone[1], source.place.bytes, source, out)
+        yield Extraction(alone[1], source.place.bytes, source, out, origin)
         return
     loose: list[tuple[str, str, str, Place]] = []
     for name, place in walk(archive):
@@ -128,20 +128,22 @@ def _parts(
         if wnid:
             keys.append(wnid[1])
             source = ClassTar(place, wnid[1], held_out, held_out_above)
-            yield Extraction(wnid[1], place.bytes, source, out)
+            yield Extraction(wnid[1], place.bytes, source, out, origin)
         elif len(name.parts) >= 3 and (split := _SPLITS.get(name.parts[-3])):
             loose.append((split, f"{split}/{name.parts[-2]}/{name.name}", name.parts[-2], place))
         if len(loose) == _TOGETHER:
-            yield _together(loose, out, keys)
+            yield _together(loose, out, origin, keys)
             loose = []
     if loose:
-        yield _together(loose, out, keys)
+        yield _together(loose, out, origin, keys)
 
 
-def _together(loose: Sequence[tuple[str, str, str, Place]], out: Path, keys: list[str]) -> Extraction:
+def _together(
+    loose: Sequence[tuple[str, str, str, Place]], out: Path, origin: str, keys: list[str]
+) -> Extraction:
     """Return a part of some images of the processed release."""
     keys.append(f"images-{len(keys):06d}")
-    return Extraction(keys[-1], sum(place.bytes for *_, place in loose), Images(loose), out)
+    return Extraction(keys[-1], sum(place.bytes for *_, place in loose), Images(loose), out, origin)
 
 
 def _release(found: Collected) -> str:

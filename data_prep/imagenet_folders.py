@@ -69,8 +69,8 @@ def prepare_from_folders(
         items = list(_items(tree, layout))
         if out:
             items = _linked(tree, target, items)
-        keys = index_files(target, items, state / "records", progress, processes)
-        found = collect(state / "records", keys)
+        keys = index_files(target, items, state / "index", progress, processes)
+        found = collect(state / "index", keys)
         _check(found, kit, None if unofficial else published)
         header = write_manifest(
             target,

@@ -81,7 +81,8 @@ def prepare_mnist(
         if (out / HEADER_NAME).exists():
             return same_set(out, called)
         refuse_foreign(out, list(_SPLITS))
-        parts = [part for split in _SPLITS for part in _parts(split, *arrays[split], out)]
+        origin = " ".join(md5.values())
+        parts = [part for split in _SPLITS for part in _parts(split, *arrays[split], out, origin)]
         with (progress or Quiet()).stage("writing", sum(part.bytes for part in parts)) as stage:
             run(parts, state / "records", stage, processes)
         found = collect(state / "records", [part.key for part in parts])
@@ -156,12 +157,12 @@ def _inflated(content: bytes, path: Path) -> bytes:
 
 
 def _parts(
-    split: str, pixels: NDArray[np.uint8], labels: NDArray[np.uint8], out: Path
+    split: str, pixels: NDArray[np.uint8], labels: NDArray[np.uint8], out: Path, origin: str
 ) -> Iterator[Extraction]:
     for first in range(0, len(labels), _TOGETHER):
         some = slice(first, first + _TOGETHER)
         source = Pictures(split, first, pixels[some], labels[some])
-        yield Extraction(f"{split}-{first:06d}", pixels[some].nbytes, source, out)
+        yield Extraction(f"{split}-{first:06d}", pixels[some].nbytes, source, out, origin)
 
 
 def _proof(md5: Mapping[str, str]) -> str:

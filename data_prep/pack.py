@@ -104,7 +104,8 @@ def pack_folder(
             unfinished.unlink()
         shards = list(_shards(source, out, header, cap, shard_bytes))
         check_room(out, sum(one.bytes for one in shards if not (out / one.name).exists()), "the pack")
-        records = state / ("pack" if cap is None else f"pack-{cap.short_side}-{cap.quality}")
+        capped = f"-{cap.short_side}-{cap.quality}" if cap else ""
+        records = state / f"pack-{header.fingerprint[:16]}{capped}"
         with (progress or Quiet()).stage("packing", sum(shard.bytes for shard in shards)) as stage:
             run(shards, records, stage, processes)
         tables, changed = [], 0

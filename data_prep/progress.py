@@ -21,6 +21,7 @@ class Stage:
     done: int = 0
     images: int = 0
     reused: int = 0
+    images_reused: int = 0
     start: float = field(default_factory=time.monotonic)
 
     def advance(self, done: int, images: int, reused: bool = False) -> None:
@@ -28,16 +29,21 @@ class Stage:
         self.done += done
         self.images += images
         self.reused += done * reused
+        self.images_reused += images * reused
 
     @property
     def bytes_per_second(self) -> float:
         return (self.done - self.reused) / max(time.monotonic() - self.start, 1e-9)
 
+    @property
+    def images_per_second(self) -> float:
+        return (self.images - self.images_reused) / max(time.monotonic() - self.start, 1e-9)
+
     def line(self) -> str:
         share = 100 * self.done / self.total if self.total else 100.0
         unit, scale = ("GB", 1e9) if self.total >= 1e9 else ("MB", 1e6)
         text = f"{self.what:8} {share:3.0f}%  {self.done / scale:.1f} of {self.total / scale:.1f} {unit}"
-        text += f"  {self.images:,} images  {self.bytes_per_second / 1e6:.0f} MB/s"
+        text += f"  {self.images:,} images  {self.images_per_second:,.0f}/s"
         rate = self.bytes_per_second
         return text + (f"  {_duration((self.total - self.done) / rate)} left" if rate and share < 100 else "")
 
@@ -101,7 +107,7 @@ class Bars(Quiet):
             TextColumn("{task.description:8}"),
             BarColumn(),
             DownloadColumn(),
-            TextColumn("{task.fields[images]:,} images  {task.fields[rate]:.0f} MB/s"),
+            TextColumn("{task.fields[images]:,} images  {task.fields[rate]:,.0f}/s"),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -120,7 +126,7 @@ class _Drawn(Stage):
 
     def advance(self, done: int, images: int, reused: bool = False) -> None:
         super().advance(done, images, reused)
-        rate = self.bytes_per_second / 1e6
+        rate = self.images_per_second
         self.progress.update(self.bar, completed=self.done, images=self.images, rate=rate)  # type: ignore[attr-defined]
 
 

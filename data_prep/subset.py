@@ -61,7 +61,7 @@ def make_subset(
         most = {split: images if split == "train" else val_images for split in header.splits}
         chosen = table.take(_choose(table, labels, most, seed))
         if chosen["shard"].null_count == 0:
-            _write_out(source, out, state, chosen, processes, progress or Quiet())
+            _write_out(source, out, state, chosen, f"{name} {header.fingerprint}", processes, progress)
         else:
             place_files(((source / path, out / path) for path in chosen["path"].to_pylist()), copy)
         made = write_manifest(
@@ -98,21 +98,29 @@ def _as_files(chosen: pa.Table, labels: NDArray[np.int64]) -> pa.Table:
 
 
 def _write_out(
-    source: Path, out: Path, state: Path, chosen: pa.Table, processes: int | None, progress: Quiet
+    source: Path,
+    out: Path,
+    state: Path,
+    chosen: pa.Table,
+    origin: str,
+    processes: int | None,
+    progress: Quiet | None,
 ) -> None:
     """Write images of a pack as files."""
     tops = sorted({path.partition("/")[0] for path in chosen["path"].to_pylist()})
     refuse_foreign(out, tops)
-    with progress.stage("writing", pc.sum(chosen["bytes"]).as_py()) as stage:
-        run(_parts(source, out, chosen), state / "records", stage, processes)
+    with (progress or Quiet()).stage("writing", pc.sum(chosen["bytes"]).as_py()) as stage:
+        run(_parts(source, out, chosen, origin), state / "records", stage, processes)
     move_into_place(out, tops)
 
 
-def _parts(source: Path, out: Path, chosen: pa.Table) -> Iterator[Extraction]:
+def _parts(source: Path, out: Path, chosen: pa.Table, origin: str) -> Iterator[Extraction]:
     for first in range(0, len(chosen), _TOGETHER):
         rows = chosen.slice(first, _TOGETHER).to_pylist()
         wanted = [
             (row["split"], row["path"], "", Place(source / row["shard"], row["offset"], row["bytes"]))
             for row in rows
         ]
-        yield Extraction(f"images-{first:09d}", sum(row["bytes"] for row in rows), Images(wanted), out)
+        yield Extraction(
+            f"images-{first:09d}", sum(row["bytes"] for row in rows), Images(wanted), out, origin
+        )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from data_prep.collect import collect, some
-from data_prep.extract import Extraction, Found, move_into_place, refuse_foreign
+from data_prep.extract import Extraction, Found, move_into_place, origin_of, refuse_foreign
 from data_prep.imagenet import same_set
 from data_prep.progress import Quiet
 from data_prep.tars import check_name
@@ -75,6 +75,7 @@ def prepare_tiny_imagenet(
                 sum(sizes[one[3]] for one in wanted[first : first + _TOGETHER]),
                 Members(archive, wanted[first : first + _TOGETHER]),
                 out,
+                origin_of(archive),
             )
             for first in range(0, len(wanted), _TOGETHER)
         ]

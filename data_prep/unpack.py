@@ -79,7 +79,7 @@ def _parts(pack: Path, out: Path, header: Header, table: pa.Table, keys: list[st
         rows = table.slice(first, _TOGETHER).to_pylist()
         keys.append(f"images-{first:09d}")
         wanted = [_wanted(pack, row, header) for row in rows]
-        yield Extraction(keys[-1], sum(row["bytes"] for row in rows), Images(wanted), out)
+        yield Extraction(keys[-1], sum(row["bytes"] for row in rows), Images(wanted), out, header.fingerprint)
 
 
 def _wanted(pack: Path, row: dict[str, Any], header: Header) -> tuple[str, str, str, Place]:

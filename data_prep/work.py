@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -73,19 +73,21 @@ def only_one(folder: Path) -> Iterator[Path]:
     state = folder / STATE
     try:
         state.mkdir(parents=True, exist_ok=True)
-        with locked(state / "lock", patience=0):
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(state / "lock", patience=0))
+            except TimeoutError:
+                raise Top1Error(
+                    f"another `top1 prep` is at work in {folder}; wait for it, or end it and run this again"
+                ) from None
             yield state
-    except TimeoutError:
-        raise Top1Error(
-            f"another `top1 prep` is at work in {folder}; wait for it, or end it and run this again"
-        ) from None
     except OSError as error:
         if error.errno in _FULL:
             raise _disk_is_full(folder) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise Top1Error(
-                f"{error.filename or folder} cannot be written ({error.strerror}); a preparation keeps its "
-                "state and its manifest in the data's folder. Run it as the folder's owner."
+                f"{error.filename or folder} cannot be read or written ({error.strerror}); a preparation "
+                "keeps its state and its manifest in the data's folder. Run it as the folder's owner."
             ) from error
         raise
 

@@ -21,6 +21,7 @@ from recipes.schema import Evaluation, Normalize
 
 Forward = Callable[[Tensor], Tensor]
 Reduce = Callable[[Tensor], Tensor]
+Watch = Callable[[Iterable[Areas]], Iterable[Areas]]
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,12 @@ def evaluate(
     device: torch.device,
     most_images: int,
     reduce: Reduce = lambda total: total,
+    watch: Watch = lambda batches: batches,
 ) -> Score:
     """Measure the networks' mean over this rank's part of a split, and the whole split with `reduce`.
 
     images: how many the whole set holds. most_images: crops in one pass. reduce: the sum over ranks.
+    watch: passes this rank's batches on, and may raise between two of them.
     Raises Top1Error unless each of so many images was seen exactly once, and where scores are not finite: a
     number over other images is not printed.
     """
@@ -98,7 +101,8 @@ def evaluate(
     # What each image got: times seen, predicted class, confidence, in the first five, loss. On exactly one
     # rank each, so that the sum over ranks is the whole table.
     table = torch.zeros(5, len(split), dtype=torch.float64, device=device)
-    for indices, probabilities in predictions(members, loader, device=device, most_images=most_images):
+    found = predictions(members, loader, device=device, most_images=most_images, watch=watch)
+    for indices, probabilities in found:
         labels = torch.from_numpy(split.labels[indices.numpy()]).to(device)
         table[:, indices.to(device)] += _rows(probabilities, labels)
     table = reduce(table).cpu()
@@ -112,7 +116,12 @@ def evaluate(
 
 
 def predictions(
-    members: Sequence[Member], loader: EvalLoader, *, device: torch.device, most_images: int
+    members: Sequence[Member],
+    loader: EvalLoader,
+    *,
+    device: torch.device,
+    most_images: int,
+    watch: Watch = lambda batches: batches,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield of each batch the numbers of its images, (N,) on the CPU, and their class probabilities, (N, K)
     float64, the mean over members. Not always in the split's order.
@@ -120,7 +129,7 @@ def predictions(
     most_pixels = most_images * loader.evaluation.crop**2
     scales = [pixel_scale(member.normalize, device) for member in members]
     with _no_benchmark_of_changing_shapes(loader.evaluation):
-        for areas in loader:
+        for areas in watch(loader):
             found = [
                 view_probabilities(member.forward, areas, loader.evaluation, scale, most_pixels)
                 for member, scale in zip(members, scales, strict=True)

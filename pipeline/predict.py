@@ -20,8 +20,9 @@ from pipeline.data.loader import EvalLoader
 from pipeline.data.manifest import Entry, read_entry
 from pipeline.data.pillow import DAMAGE
 from pipeline.data.split import Paths, Split
+from pipeline.dense import form_of
 from pipeline.errors import Top1Error
-from pipeline.evaluate import view_probabilities
+from pipeline.evaluate import Member, predictions
 from pipeline.models import build
 from recipes.schema import Evaluation, Recipe
 
@@ -58,9 +59,11 @@ class Predictor:
         """
         with tempfile.TemporaryDirectory(prefix="top1-predict-") as folder:
             split = _split(_paths(_listed(files), Path(folder)))
-            loader = EvalLoader(split, self.recipe.data, self.evaluation, batch=BATCH)
-            parts = [view_probabilities(self.network, batch.images, self.evaluation) for batch in loader]
-        return torch.cat(parts).numpy()
+            loader = EvalLoader(split, self.recipe.data.color, self.evaluation, batch=BATCH)
+            member = Member(form_of(self.network, self.evaluation), self.recipe.data.normalize)
+            found = list(predictions([member], loader, device=torch.device("cpu"), most_images=BATCH))
+        indices, probabilities = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return probabilities[indices.argsort()].float().numpy()  # in the order asked for
 
 
 def protocol_of(recipe: Recipe) -> Evaluation:

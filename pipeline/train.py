@@ -251,11 +251,12 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
     try:
         score = evaluate(
             [Member(forward, plan.recipe.data.normalize)],
-            run.stop.watched(loader, common),
+            loader,
             images=plan.data.val_images,
             device=accelerator.device,
             most_images=batch,
             reduce=lambda total: accelerator.reduce(total, "sum"),
+            watch=lambda batches: run.stop.watched(batches, common),
         )
     finally:
         run.network.train()

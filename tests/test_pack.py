@@ -194,7 +194,7 @@ def test_a_damaged_image_of_a_pack_is_replaced_and_named(pack, tmp_path):
     assert loader.bad_files[7].path == f"{shard}/{split.paths[7]}"
 
 
-# ------------------------------------------------------------ other readers, smaller images, back to files
+# ------------------------------------------------------- other readers, smaller images, back to files
 
 
 def test_the_webdataset_library_reads_a_pack(folder, pack):

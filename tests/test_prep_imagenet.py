@@ -339,6 +339,17 @@ def test_a_file_that_vanished_between_two_runs_is_written_again(paths, published
     assert files(out) == files(whole)
 
 
+def test_nothing_of_a_wrong_archive_is_kept_when_the_right_one_is_given(paths, published, whole, tmp_path):
+    out, content = tmp_path / "out", bytearray(paths["train"].read_bytes())
+    place = content.index(jpeg(103))  # inside an image, so that names and sizes stay the same
+    content[place + 650 : place + 660] = bytes(10)
+    archives = rebuilt(tmp_path, train=bytes(content))
+    with pytest.raises(Top1Error, match="has the md5"):
+        prepare_imagenet(out, Archives(**archives), published=published)
+    prepare_imagenet(out, Archives(**paths), published=published)
+    assert files(out) == files(whole)
+
+
 FULL = """
 set -e
 mkdir -p {disk}; mount -t tmpfs -o size={kilobytes}k tmpfs {disk}
@@ -451,7 +462,7 @@ def test_every_layout_of_the_same_files_has_the_same_fingerprint(
         assert files(tmp_path / "linked") == files(as_published)
         a = next((tmp_path / "linked/val").rglob("*.JPEG"))
         assert a.stat().st_nlink == 2
-    assert not verify(tree, published=published).problems
+    assert not verify(options.get("out", tree), published=published).problems
 
 
 def test_a_flat_val_without_a_devkit_is_refused(tree, published):

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.commands.options import Command, add_command, positive, print_json
+from pipeline.commands.prep_answers import print_header, print_report, report_json
 from pipeline.errors import UsageError
-
-_SHOWN = 20  # lines of a list before "and N more"
 
 
 def add(commands: Any) -> None:
@@ -148,13 +147,13 @@ def _interruptible(command: Command) -> Command:
 def _prep_demo(options: argparse.Namespace) -> int:
     from data_prep.demo import prepare_demo
 
-    return _print_header(prepare_demo(options.folder), options)
+    return print_header(prepare_demo(options.folder), options)
 
 
 def _prep_folder(options: argparse.Namespace) -> int:
     from data_prep.folder import prepare_folder
 
-    return _print_header(prepare_folder(options.folder, name=options.name, **_shared(options)), options)
+    return print_header(prepare_folder(options.folder, name=options.name, **_shared(options)), options)
 
 
 def _prep_imagenet(options: argparse.Namespace) -> int:
@@ -173,7 +172,7 @@ def _prep_imagenet(options: argparse.Namespace) -> int:
             **_shared(options),
         )
         options.folder = options.out or options.from_folders
-        return _print_header(header, options)
+        return print_header(header, options)
     if missing or options.out is None:
         lacking = ", ".join([*missing, *(["--out"] if options.out is None else [])])
         raise UsageError(
@@ -185,14 +184,14 @@ def _prep_imagenet(options: argparse.Namespace) -> int:
     given = Archives(options.train, options.val, options.devkit, official=not options.unofficial)
     header = prepare_imagenet(options.out, given, mend=not options.as_published, **_shared(options))
     options.folder = options.out
-    return _print_header(header, options)
+    return print_header(header, options)
 
 
 def _prep_imagenet21k(options: argparse.Namespace) -> int:
     from data_prep.imagenet21k import prepare_imagenet21k
 
     held_out = {"held_out": options.val_images, "held_out_above": options.val_above}
-    return _print_header(
+    return print_header(
         prepare_imagenet21k(options.source, options.folder, **held_out, **_shared(options)), options
     )
 
@@ -200,7 +199,7 @@ def _prep_imagenet21k(options: argparse.Namespace) -> int:
 def _prep_mnist(options: argparse.Namespace) -> int:
     from data_prep.mnist import prepare_mnist
 
-    return _print_header(
+    return print_header(
         prepare_mnist(options.source, options.folder, name=options.name, **_shared(options)), options
     )
 
@@ -208,7 +207,7 @@ def _prep_mnist(options: argparse.Namespace) -> int:
 def _prep_tiny_imagenet(options: argparse.Namespace) -> int:
     from data_prep.tiny_imagenet import prepare_tiny_imagenet
 
-    return _print_header(prepare_tiny_imagenet(options.source, options.folder, **_shared(options)), options)
+    return print_header(prepare_tiny_imagenet(options.source, options.folder, **_shared(options)), options)
 
 
 def _prep_subset(options: argparse.Namespace) -> int:
@@ -224,7 +223,7 @@ def _prep_subset(options: argparse.Namespace) -> int:
         copy=options.copy,
         **_shared(options),
     )
-    return _print_header(header, options)
+    return print_header(header, options)
 
 
 def _prep_minival(options: argparse.Namespace) -> int:
@@ -234,7 +233,7 @@ def _prep_minival(options: argparse.Namespace) -> int:
     header = make_minival(
         options.source, options.folder, images=images, seed=options.seed, command=_typed(options)
     )
-    return _print_header(header, options)
+    return print_header(header, options)
 
 
 def _prep_pack(options: argparse.Namespace) -> int:
@@ -247,13 +246,13 @@ def _prep_pack(options: argparse.Namespace) -> int:
     header = pack_folder(
         options.source, options.folder, cap=cap, shard_bytes=options.shard_mb * 1e6, **_shared(options)
     )
-    return _print_header(header, options)
+    return print_header(header, options)
 
 
 def _prep_unpack(options: argparse.Namespace) -> int:
     from data_prep.unpack import unpack
 
-    return _print_header(unpack(options.source, options.folder, **_shared(options)), options)
+    return print_header(unpack(options.source, options.folder, **_shared(options)), options)
 
 
 def _shared(options: argparse.Namespace) -> dict[str, Any]:
@@ -275,82 +274,12 @@ def _prep_verify(options: argparse.Namespace) -> int:
         progress=_shared(options)["progress"],
     )
     if options.json:
-        print_json(_report_json(report))
+        print_json(report_json(report))
     else:
-        _print_report(report)
+        print_report(report)
     return 1 if report.problems else 0
-
-
-def _report_json(report: Any) -> dict[str, Any]:
-    header = report.header
-    return {
-        "split": _splits(header) if header else {},
-        "problems": [{"path": one.path, "what": one.what, "kind": one.kind} for one in report.problems],
-        "fingerprint": header.fingerprint if header else None,
-        "images": report.images,
-        "official": header.official if header else None,
-        "repairs": [{"path": path, "what": what} for path, what in report.repaired],
-        "oddities": [{"path": path, "what": what} for path, what in report.oddities],
-        "remarks": list(report.remarks),
-    }
-
-
-def _print_report(report: Any) -> None:
-    if report.problems:
-        width = max(len(one.path) for one in report.problems)
-        print(f"{'kind':10} {'path':{width}}  what is wrong")
-        for one in report.problems:
-            print(f"{one.kind:10} {one.path:{width}}  it {one.what}")
-        print()
-    for path, what in report.repaired:
-        print(f"{'repaired':10} {path}: {what}")
-    _print_list("odd", [f"{path}: {what}" for path, what in report.oddities])
-    for remark in report.remarks:
-        print(remark)
-    print(f"{report.images:,} images looked at, {len(report.problems):,} problems")
-
-
-def _splits(header: Any) -> dict[str, dict[str, int]]:
-    return {name: {"images": s.images, "classes": s.classes} for name, s in header.splits.items()}
 
 
 def _typed(options: argparse.Namespace) -> str:
     """Return the command as it was typed, for the manifest."""
     return shlex.join(["top1", *options.arguments])
-
-
-def _print_header(header: Any, options: argparse.Namespace) -> int:
-    from data_prep.listing import oddities
-
-    splits = _splits(header)
-    odd = oddities(options.folder)
-    if options.json:
-        return print_json(
-            {
-                "split": splits,
-                "problems": [],
-                "fingerprint": header.fingerprint,
-                "name": header.name,
-                "official": header.official,
-                "changes": list(header.changes),
-                "repairs": list(header.repairs),
-                "oddities": [{"path": path, "what": what} for path, what in odd],
-            }
-        )
-    for name, split in splits.items():
-        print(f"{name:10} {split['images']:,} images, {split['classes']:,} classes")
-    if header.official:
-        print(f"official   {header.official}")
-    for change in header.changes:
-        print(f"changed    {change}")
-    _print_list("repaired", header.repairs)
-    _print_list("odd", [f"{path}: {what}" for path, what in odd])
-    print(f"next       top1 train RECIPE --data {options.folder}")
-    return 0
-
-
-def _print_list(what: str, lines: Any) -> None:
-    for line in lines[:_SHOWN]:
-        print(f"{what:10} {line}")
-    if len(lines) > _SHOWN:
-        print(f"{what:10} and {len(lines) - _SHOWN:,} more; --json lists all")
