@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,8 @@ def register(client: MlflowClient, run_id: str, run: Run, found: Sequence[Standi
     _make_model(client, run)
     known = client.search_model_versions(f"name = '{_quoted(name)}'")
     mine = [v for v in known if v.tags.get("weights.sha256") == digest and v.run_id == run_id]
-    version = mine[0] if mine else _make_version(client, run_id, run, found, digest)
+    version = mine[0] if mine else _make_version(client, run_id, run, card(run, found), digest)
+    version = _describe(client, version, card(run, found), _tags(run, found, digest))
     _crown(client, version, known)
     return version
 
@@ -76,12 +77,26 @@ def _make_model(client: MlflowClient, run: Run) -> None:
             raise
 
 
-def _make_version(
-    client: MlflowClient, run_id: str, run: Run, found: Sequence[Standing], digest: str
-) -> ModelVersion:
+def _make_version(client: MlflowClient, run_id: str, run: Run, text: str, digest: str) -> ModelVersion:
     with tempfile.TemporaryDirectory(prefix="top1-model-") as folder:
-        _write_model(Path(folder) / MODEL, run, card(run, found))
+        _write_model(Path(folder) / MODEL, run, text)
         client.log_artifacts(run_id, str(Path(folder) / MODEL), MODEL)
+    root = client.get_run(run_id).info.artifact_uri
+    source, known_by = f"{root}/{MODEL}", {"weights.sha256": digest}
+    return client.create_model_version(run.recipe.name, source=source, run_id=run_id, tags=known_by)
+
+
+def _describe(
+    client: MlflowClient, version: ModelVersion, text: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """Bring a version's card and tags up to date: a result may be measured anew, or proven later."""
+    client.update_model_version(version.name, version.version, text)
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, key, value)
+    return client.get_model_version(version.name, version.version)
+
+
+def _tags(run: Run, found: Sequence[Standing], digest: str) -> dict[str, str]:
     first = found[0] if found else None
     tags = {
         "weights.sha256": digest,
@@ -91,14 +106,7 @@ def _make_version(
         "data.fingerprint": run.data.fingerprint,
         "commit": run.commit,
     }
-    root = client.get_run(run_id).info.artifact_uri
-    return client.create_model_version(
-        run.recipe.name,
-        source=f"{root}/{MODEL}",
-        run_id=run_id,
-        tags={key: value for key, value in tags.items() if value},
-        description=card(run, found),
-    )
+    return {key: value for key, value in tags.items() if value}
 
 
 def _write_model(folder: Path, run: Run, text: str) -> None:

@@ -6,6 +6,7 @@ Heavy: opens MLflow; no training process does. What is sent is `replay.py`'s, wh
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from recipes.schema import Recipe
 
 EXPERIMENT = "top1"
 
+_NICE = 10  # where a node has no CPU to spare, the training goes first
 _AT_ONCE = Pace(patience=5.0)
 
 
@@ -43,6 +45,8 @@ def sync(
     check_address(uri)
     read_run(folder)  # a folder that is no run is said at once, not after trying
     log = _log_file(folder) if follow else _no_log
+    if parent is not None:
+        os.nice(_NICE)
     replay = Replay(folder, uri, experiment, book or {}, log)
     with deaf_to_job_signals() if parent is not None else contextlib.nullcontext():
         error = deliver_until_end(

@@ -136,6 +136,7 @@ _COST = (
     _Column("GPU-hours", number("gpu_hours"), "point"),
     _Column("seeds", _plain("seeds"), "right"),
 )
+_RUN = _Column("run", _plain("run"))
 _SOURCE = _Column("source", _plain("source"))
 _COMPARABLE = (
     *_RECIPE,
@@ -147,8 +148,9 @@ _COMPARABLE = (
     _BEST,
     _SOURCE,
     _Column("commit", commits),
+    _RUN,
 )
-_OTHERS = (*_RECIPE, *_NUMBERS, *_COST[:3], _BEST, _Column("why not comparable", _plain("reason")))
+_OTHERS = (*_RECIPE, *_NUMBERS, *_COST[:3], _BEST, _Column("why not comparable", _plain("reason")), _RUN)
 _MISSING = (*_RECIPE, *_CLAIM, _SOURCE)
 
 
@@ -227,7 +229,19 @@ def _least_width(section: _Section) -> int:
 
 _WRAPPED = {"protocol": 16, "source": 20, "why not comparable": 28}  # least readable widths
 _DISPENSABLE = (
-    *("family", "commit", "best epoch*", "source", "sd", "images", "seeds", "GPU-hours", "year", "metric"),
+    *(
+        "run",
+        "family",
+        "commit",
+        "best epoch*",
+        "source",
+        "sd",
+        "images",
+        "seeds",
+        "GPU-hours",
+        "year",
+        "metric",
+    ),
     *("epochs", "protocol"),
 )
 

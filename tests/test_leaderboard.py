@@ -410,7 +410,7 @@ def test_a_terminal_shows_every_figure_it_has_room_for(tmp_path, monkeypatch):
 
     board = mixed_board(tmp_path)
     shown = {}
-    for width in ("72", "240"):
+    for width in ("72", "400"):
         monkeypatch.setenv("COLUMNS", width)
         file = Terminal()
         print_table(board.rows, file, board.problems)
@@ -418,9 +418,9 @@ def test_a_terminal_shows_every_figure_it_has_room_for(tmp_path, monkeypatch):
         assert max(map(len, shown[width].split("1 run folder")[0].splitlines())) <= int(width)
         for part in ("net50", "net|101", "76.4", "+0.0", "+3.1", "reproduced", "Not comparable", "skipped"):
             assert part in shown[width]
-    assert "no room for family, commit" in shown["72"]
-    assert "no room" not in shown["240"]
-    assert "c0ffee00" in shown["240"]
+    assert "no room for run, family, commit" in shown["72"]
+    assert "no room" not in shown["400"]
+    assert "c0ffee00" in shown["400"]
 
 
 def test_the_board_as_json_is_its_rows_and_problems(tmp_path):

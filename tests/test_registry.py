@@ -159,6 +159,18 @@ def test_weights_become_one_version_however_often_they_are_sent(tmp_path, databa
     assert champion(database).version == version.version
 
 
+def test_a_result_that_is_measured_anew_changes_the_card_and_makes_no_second_version(tmp_path, database):
+    folder = make_run(tmp_path, result=make_result(make_measurement(76.0, images=100)))
+    add_weights(folder)
+    sync(folder, database)
+    assert champion(database).tags["comparable"] == "false"
+    write_json(folder / "result.json", make_result(weights_sha256="a" * 64))
+    sync(folder, database)
+    (version,) = versions(database)
+    assert (version.tags["comparable"], version.tags["reached"]) == ("true", "76.3800")
+    assert "**reproduced**" in version.description
+
+
 def test_the_card_says_what_it_is_how_it_was_measured_and_what_it_wants(tmp_path, database):
     folder = make_run(tmp_path, result=make_result())
     add_weights(folder)

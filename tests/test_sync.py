@@ -27,6 +27,7 @@ from mlflow_server import UP, client_of, tracked_runs
 from pipeline.errors import Top1Error
 from pipeline.follow import Pace
 from pipeline.journal import Journal, cut_back, read, read_json, write_json
+from pipeline.serve import served
 
 BOOK = {recipe.name: recipe for recipe in (make_recipe(),)}
 QUICK = Pace(every=0.2, longest=1.0, patience=2.0)
@@ -380,6 +381,24 @@ def test_a_follower_catches_up_when_a_hung_server_comes_back(tmp_path, server, s
     assert follower.wait(30) == 0
     assert points(server.uri, "train/loss", "back") == losses(range(10))
     assert tracked_runs(server.uri, "back")[0].info.status == "FINISHED"
+
+
+def test_a_server_that_is_killed_and_started_again_costs_no_point_and_doubles_none(tmp_path, short_timeout):
+    folder = make_run(tmp_path, state="running")
+    write_records(folder, range(10))
+    write_status(folder, "running", step=9, durable_step=4)
+    place = f"sqlite:///{tmp_path}/mlflow.db"
+    with served(place, "127.0.0.1", 0, tmp_path / "first.log") as first:
+        follower = follow_in_background(folder, first.address, patience=UP)
+        wait_for(lambda: "sent 5 lines" in log_of(folder), follower, UP)
+    write_status(folder, "running", step=9, durable_step=9)
+    wait_for(lambda: "not delivered" in log_of(folder), follower, UP)
+    port = int(first.address.rpartition(":")[2])
+    with served(place, "127.0.0.1", port, tmp_path / "second.log") as second:
+        finish(folder)
+        assert follower.wait(UP) == 0, follower.stderr.read()
+        assert shown(second.address) == logged(folder)
+        assert len(tracked_runs(second.address)) == 1
 
 
 def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, database):

@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
     sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
     sync.add_argument("run", type=Path, metavar="RUN", help="run folder")
     sync.add_argument("--tracking", metavar="URI", help="MLflow's address (default: the plan's)")
+    sync.add_argument("--experiment", default="top1", metavar="NAME", help="in MLflow (default top1)")
     sync.add_argument("--follow", action="store_true", help="go on until the run ends")
     sync.add_argument("--parent", type=int, metavar="PID", help="with --follow: the training process")
 
@@ -70,7 +71,12 @@ def _sync(options: argparse.Namespace) -> int:
 
     uri = options.tracking or plan.tracking or default_tracking(options.run.resolve().parent.parent)
     delivery = sync(
-        options.run, uri, book=recipes.all_recipes(), follow=options.follow, parent=options.parent
+        options.run,
+        uri,
+        experiment=options.experiment,
+        book=recipes.all_recipes(),
+        follow=options.follow,
+        parent=options.parent,
     )
     if options.json:
         return print_json(vars(delivery))
