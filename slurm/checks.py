@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -17,8 +17,14 @@ from slurm.cluster import Cluster
 def check_folder(runs: Path, plans: list[Plan]) -> None:
     """Raise Top1Error unless the runs' folder can be written and holds what they are going to write."""
     there = next(path for path in (runs.resolve(), *runs.resolve().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise Top1Error(f"{there} cannot be written, and the runs would go below it. Choose another --runs.")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise Top1Error(
+            f"{there} cannot be written, and the runs would go below it: {error.strerror}. Choose another "
+            "--runs."
+        ) from error
     needed = sum(checkpoint_gigabytes(plan.recipe) for plan in plans)
     free = shutil.disk_usage(there).free / 1e9
     if needed > free:
@@ -52,7 +58,10 @@ def check_script(script: str, where: str) -> None:
             ["sbatch", "--test-only", file.name], capture_output=True, text=True, timeout=120, check=False
         )
     if done.returncode:
-        said = done.stderr.replace("allocation failure: ", "").strip().splitlines() or ["no reason given"]
+        lines = [
+            re.sub(r"^(sbatch: error: )?(allocation failure: )?", "", s) for s in done.stderr.splitlines()
+        ]
+        said = "; ".join(dict.fromkeys(line for line in lines if line)) or "no reason given"
         raise Top1Error(
-            f"SLURM would not take the job: {said[-1]}. Correct {where}, or ask for fewer nodes or GPUs."
+            f"SLURM would not take the job: {said}. Correct {where}, or ask for fewer nodes or GPUs."
         )

@@ -133,7 +133,7 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
 
     site.wait(run, "step 50", lambda: reached(1, 50))
     site.slurm("scancel", "--signal=USR2", job)
-    site.wait(run, "a second attempt", lambda: len(read_attempts(run)) == 2 and reached(2, 60))
+    site.wait(run, "a second attempt", lambda: reached(2, 60) and read_attempts(run)[1].step is not None)
     first, second = read_attempts(run)
     assert second.step == first.end_step
     assert (first.job, second.job, second.restart) == (job, job, 1)
@@ -162,11 +162,11 @@ def test_a_real_time_limit_loses_no_step(site, limited):
     ("keys", "options", "expected"),
     [
         ({"partition": "gpuu"}, [], "invalid partition specified: gpuu"),
-        ({}, ["--gpus", 3], "--gpus 3 asks for more GPUs than a node has"),
-        ({"gpus_per_node": 8}, ["--gpus", 3], "Requested node configuration is not available"),
-        ({}, ["--nodes", 9], "SLURM would not take the job"),
+        ({}, ["--gpus", 4], "--gpus 4 asks for more GPUs than a node has"),
+        ({"gpus_per_node": 8}, ["--gpus", 4], "Requested node configuration is not available"),
+        ({}, ["--nodes", 8, "--gpus", 1], "SLURM would not take the job"),
         ({}, ["--nodes", 3, "--gpus", 1], "GPU counts that work"),
-        ({"time": "24"}, ["--runs", "/proc/nowhere"], "/proc cannot be written"),
+        ({}, ["--gpus", 1, "--runs", "/dev/null/runs"], "cannot be written, and the runs would go below it"),
     ],
 )
 def test_what_cannot_run_is_refused_before_the_queue(site, keys, options, expected):
