@@ -39,6 +39,7 @@ class Plan:
     """What one run does. `gpus` is the number of training processes, on GPUs or not.
 
     Global batch = micro_batch x accumulation x gpus, always the recipe's.
+    init_weights: the run folder or weights file that a recipe with `starts_from` begins with.
     deterministic: deterministic algorithms on a GPU (on the CPU they always are).
     precision: "auto" is bf16 where the device has it, fp16 on older GPUs, fp32 on the CPU.
     """
@@ -56,6 +57,7 @@ class Plan:
     threads: int
     checkpoint_every: int
     log_every: int
+    init_weights: str | None = None
     precision: str = "auto"
     deterministic: bool = False
     device: str = "auto"

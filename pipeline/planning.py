@@ -63,14 +63,22 @@ def allotted_threads(processes: int) -> int:
 
 
 def new_run(
-    recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus: int | None = None
+    recipe: Recipe,
+    facts: DataFacts,
+    options: argparse.Namespace,
+    gpus: int | None = None,
+    parent: Path | None = None,
 ) -> tuple[Path, Plan]:
-    """Return a folder and the plan of a new run; nothing is written yet."""
+    """Return a folder and the plan of a new run; nothing is written yet.
+
+    parent: the folder of a run, perhaps not yet trained, whose final weights this one begins with.
+    """
     folder = getattr(options, "run", None) or runs.new_folder(options.runs, recipe.name, options.seed)
     commit, dirty = git_state()
     plan = replace(
         plan_for(recipe, facts, options, gpus),
         tracking=tracking_of(options.tracking, folder),
+        init_weights=str(parent.resolve()) if parent else None,
         commit=commit,
         dirty=dirty,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),

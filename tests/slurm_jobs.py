@@ -115,8 +115,14 @@ def pids_of(run):
             command = (path / "cmdline").read_text()
         except (OSError, UnicodeDecodeError):
             continue
-        ours = variables.get("SLURM_JOB_ID") == job_of(run) and "SLURM_PROCID" in variables
-        if ours and "submitit.core._submit" in command and "srun" not in command:
+        own = {name: variables.get(name) for name in ("SLURM_CONF", "SLURM_JOB_ID")}
+        ours = own == {"SLURM_CONF": os.environ["SLURM_CONF"], "SLURM_JOB_ID": job_of(run)}
+        if (
+            ours
+            and "SLURM_PROCID" in variables
+            and "submitit.core._submit" in command
+            and "srun" not in command
+        ):
             found[int(variables["SLURM_PROCID"])] = int(path.name)
     return found
 

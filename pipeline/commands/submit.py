@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,11 +147,9 @@ def _plan_one(
     from pipeline.planning import new_run
 
     own = argparse.Namespace(**{**vars(options), "seed": seed})
-    folder, plan = new_run(recipe, facts, own, options.gpus * options.nodes)
+    folder, plan = new_run(recipe, facts, own, options.gpus * options.nodes, parent)
     while folder in taken:  # planned within the same second, not yet written
         folder = folder.with_name(f"{folder.name}-{len(taken) + 1}")
-    if parent is not None:
-        plan = replace(plan, init_weights=str(parent.resolve()))  # type: ignore[call-arg]
     return folder, plan
 
 
