@@ -18,12 +18,17 @@ pytestmark = pytest.mark.xdist_group("slurm")
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = """
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import recipes
-from recipes.schema import Normalize, Piecewise
+from recipes.schema import Normalize, Piecewise, Recipe
 LENET = recipes.get("lenet5")
 GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
 BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
+# A recipe that says which recipe's final weights it begins with.
+@dataclass(frozen=True)
+class Child(Recipe):
+    starts_from: str | None = None
+CHILD = Child(**{**vars(GOOD), "name": "child", "starts_from": "bad"})
 LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
 """
 
@@ -33,7 +38,7 @@ def own(site):
     """Recipes of one's own: one that ends soon, one whose loss is not finite, one that never ends."""
     path = site.home / "own.py"
     path.write_text(RECIPES)
-    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "LONG")}
+    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "CHILD", "LONG")}
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +67,11 @@ def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
 
 
 def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_is_cancelled(site, own):
-    runs, _ = site.submit(own["GOOD"], own["BAD"], "--gpus", 1, "--parallel", 2)
+    # The child is named first, and is submitted after the run whose weights it begins with.
+    (*runs, child), _ = site.submit(own["CHILD"], own["GOOD"], own["BAD"], "--gpus", 1, "--parallel", 2)
     array = job_of(runs[0]).partition("_")[0]
     assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
-    (child,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[1])
+    assert json.loads((child / "plan.json").read_text())["init_weights"] == str(runs[1])
     (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0])
     site.wait_for_end(runs[1], "FAILED")
     site.wait_for_end(child, "CANCELLED")
