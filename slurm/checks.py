@@ -12,6 +12,7 @@ from pipeline.errors import Top1Error
 from pipeline.plan import Plan
 from pipeline.show import checkpoint_gigabytes
 from slurm.cluster import Cluster
+from slurm.queue import has_slurm
 
 
 def check_folder(runs: Path, plans: list[Plan]) -> None:
@@ -34,13 +35,17 @@ def check_folder(runs: Path, plans: list[Plan]) -> None:
         )
 
 
-def check_cluster(cluster: Cluster, gpus_per_node: int, where: str) -> None:
-    """Raise Top1Error where there is no SLURM here, or its description has fewer GPUs than asked for."""
-    if not shutil.which("sbatch"):
+def check_slurm() -> None:
+    """Raise Top1Error where there is no SLURM."""
+    if not has_slurm():
         raise Top1Error(
-            "there is no sbatch on this machine. Submit from a login node of the cluster, try it on a "
+            "there is no SLURM on this machine. Submit from a login node of the cluster, try it on a "
             "cluster of your own (`top1 cluster up`), or run here with --local."
         )
+
+
+def check_gpus(cluster: Cluster, gpus_per_node: int, where: str) -> None:
+    """Raise Top1Error where a node has fewer GPUs than are asked for."""
     if cluster.gpus_per_node and gpus_per_node > cluster.gpus_per_node:
         raise Top1Error(
             f"--gpus {gpus_per_node} asks for more GPUs than a node has: {where} says "
