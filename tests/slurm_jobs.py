@@ -33,6 +33,22 @@ def top1(*arguments, code=0, cwd=None, environment=None):
     return done.stdout + done.stderr
 
 
+RECIPES = """
+from dataclasses import dataclass, replace
+import recipes
+from recipes.schema import Normalize, Piecewise, Recipe
+LENET = recipes.get("lenet5")
+GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
+BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
+# A recipe that says which recipe's final weights it begins with.
+@dataclass(frozen=True)
+class Child(Recipe):
+    starts_from: str | None = None
+CHILD = Child(**{**vars(GOOD), "name": "child", "starts_from": "bad"})
+LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
+"""
+
+
 class Site:
     """One dev cluster, a description of it, and runs on it."""
 

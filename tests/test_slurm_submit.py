@@ -17,28 +17,6 @@ from pipeline.checkpoint import newest_step
 pytestmark = pytest.mark.xdist_group("slurm")
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = """
-from dataclasses import dataclass, replace
-import recipes
-from recipes.schema import Normalize, Piecewise, Recipe
-LENET = recipes.get("lenet5")
-GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
-BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
-# A recipe that says which recipe's final weights it begins with.
-@dataclass(frozen=True)
-class Child(Recipe):
-    starts_from: str | None = None
-CHILD = Child(**{**vars(GOOD), "name": "child", "starts_from": "bad"})
-LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
-"""
-
-
-@pytest.fixture(scope="module")
-def own(site):
-    """Recipes of one's own: one that ends soon, one whose loss is not finite, one that never ends."""
-    path = site.home / "own.py"
-    path.write_text(RECIPES)
-    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "CHILD", "LONG")}
 
 
 @pytest.fixture(scope="module")
