@@ -66,7 +66,7 @@ def site(slurm_programs, small_data, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def own(site):
-    """Recipes of one's own: one that ends soon, one whose loss is not finite and its child, an endless one."""
+    """Recipes of one's own: one ends soon, one fails and has a child, one is endless."""
     from slurm_jobs import RECIPES
 
     path = site.home / "own.py"
