@@ -18,7 +18,7 @@ DEADLINE = 300.0
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
 
 
-def top1(*arguments, code=0, cwd=None, environment=None):
+def top1(*arguments, code=0):
     """Run a command; return its stdout and stderr together."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
@@ -26,8 +26,6 @@ def top1(*arguments, code=0, cwd=None, environment=None):
         text=True,
         timeout=DEADLINE,
         check=False,
-        cwd=cwd,
-        env={**os.environ, **(environment or {})},
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
