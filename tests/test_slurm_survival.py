@@ -7,7 +7,6 @@ import pytest
 from slurm_jobs import job_of, losses, pids_of, weights
 
 from pipeline.attempts import read_attempts
-from pipeline.checkpoint import newest_step
 from slurm import dev_cluster
 from slurm.dev_processes import recorded
 
@@ -77,16 +76,6 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     assert losses(run) == losses(unbroken)  # every step once, with the same loss
     assert [step for step, _ in losses(run)] == list(range(1, 151))
     assert weights(run) == weights(unbroken)
-
-
-def test_a_cancelled_run_saves_and_stays_away(site):
-    (run,), _ = site.submit("lenet5", "--gpus", 1)
-    site.wait_for_step(run, 20)
-    site.slurm("scancel", job_of(run))
-    site.wait_for_end(run, "CANCELLED")
-    (attempt,) = read_attempts(run)
-    assert attempt.reason == "told to end"
-    assert newest_step(run / "checkpoints") == attempt.end_step
 
 
 def test_a_writer_that_was_left_behind_is_fenced_off(site, own):
