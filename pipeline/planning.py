@@ -71,7 +71,7 @@ def new_run(
 ) -> tuple[Path, Plan]:
     """Return a folder and the plan of a new run; nothing is written yet.
 
-    parent: a run planned before, whose weights the recipe begins with.
+    parent: the folder of a run, perhaps not yet trained, whose final weights this one begins with.
     """
     recipe = recipe if parent else with_start(recipe, options)
     start = parent or options.init

@@ -11,7 +11,7 @@ from pipeline.attempts import read_attempts
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan, split_batch
 from slurm.batch import cpus_per_task
-from slurm.checks import check_cluster, check_folder, check_script
+from slurm.checks import check_folder, check_gpus, check_script, check_slurm
 from slurm.cluster import Cluster
 from slurm.launch import SUBMITTED, Request, scripts, submit_all
 from slurm.queue import queued
@@ -35,7 +35,8 @@ def requeue(
     A plan for another number of GPUs is written as plan.<attempt>.json. Call `check_may_go_on` first.
     """
     plan = runs.read_plan(folder)
-    check_cluster(cluster, gpus, where)
+    check_slurm()
+    check_gpus(cluster, gpus, where)
     check_folder(folder, [plan])
     if nodes * gpus != plan.gpus:
         plan = replan(plan, nodes * gpus, cpus_per_task(cluster, gpus))

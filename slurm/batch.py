@@ -116,7 +116,10 @@ def _body(exports: str, command: str) -> str:
 mkdir -p "$run/logs"
 exec >>"$run/logs/batch.log" 2>&1
 why=$run/logs/give-up.$SLURM_JOB_ID  # a task writes there that to start again would help nobody
-say() {{ echo "$(date '+%F %T') job $SLURM_JOB_ID restart ${{SLURM_RESTART_COUNT:-0}}: $*"; }}
+job=$SLURM_JOB_ID
+# The number of an array's last task is that of the whole array, too.
+[ -n "$SLURM_ARRAY_JOB_ID" ] && job=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
+say() {{ echo "$(date '+%F %T') job $job restart ${{SLURM_RESTART_COUNT:-0}}: $*"; }}
 newest() {{ ls "$run/checkpoints" 2>/dev/null | grep '^step-' | tail -n 1; }}
 
 # bash must outlive the signals meant for its tasks: it would take them along before they have saved.
@@ -138,7 +141,7 @@ while :; do
   done
   [ $code = 0 ] && exit 0
   say "the tasks ended with $code"
-  if ! scontrol show job -o $SLURM_JOB_ID | grep -q JobState=RUNNING; then
+  if ! scontrol show job -o $job | grep -q JobState=RUNNING; then
     say "SLURM is ending or requeueing the job"
     exit $code
   fi

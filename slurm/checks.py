@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,13 +12,20 @@ from pipeline.errors import Top1Error
 from pipeline.plan import Plan
 from pipeline.show import checkpoint_gigabytes
 from slurm.cluster import Cluster
+from slurm.queue import has_slurm
 
 
 def check_folder(runs: Path, plans: list[Plan]) -> None:
     """Raise Top1Error unless the runs' folder can be written and holds what they are going to write."""
     there = next(path for path in (runs.resolve(), *runs.resolve().parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        raise Top1Error(f"{there} cannot be written, and the runs would go below it. Choose another --runs.")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise Top1Error(
+            f"{there} cannot be written, and the runs would go below it: {error.strerror}. Choose another "
+            "--runs."
+        ) from error
     needed = sum(checkpoint_gigabytes(plan.recipe) for plan in plans)
     free = shutil.disk_usage(there).free / 1e9
     if needed > free:
@@ -28,13 +35,17 @@ def check_folder(runs: Path, plans: list[Plan]) -> None:
         )
 
 
-def check_cluster(cluster: Cluster, gpus_per_node: int, where: str) -> None:
-    """Raise Top1Error where there is no SLURM here, or its description has fewer GPUs than asked for."""
-    if not shutil.which("sbatch"):
+def check_slurm() -> None:
+    """Raise Top1Error where there is no SLURM."""
+    if not has_slurm():
         raise Top1Error(
-            "there is no sbatch on this machine. Submit from a login node of the cluster, try it on a "
+            "there is no SLURM on this machine. Submit from a login node of the cluster, try it on a "
             "cluster of your own (`top1 cluster up`), or run here with --local."
         )
+
+
+def check_gpus(cluster: Cluster, gpus_per_node: int, where: str) -> None:
+    """Raise Top1Error where a node has fewer GPUs than are asked for."""
     if cluster.gpus_per_node and gpus_per_node > cluster.gpus_per_node:
         raise Top1Error(
             f"--gpus {gpus_per_node} asks for more GPUs than a node has: {where} says "
@@ -52,7 +63,10 @@ def check_script(script: str, where: str) -> None:
             ["sbatch", "--test-only", file.name], capture_output=True, text=True, timeout=120, check=False
         )
     if done.returncode:
-        said = done.stderr.replace("allocation failure: ", "").strip().splitlines() or ["no reason given"]
+        lines = [
+            re.sub(r"^(sbatch: error: )?(allocation failure: )?", "", s) for s in done.stderr.splitlines()
+        ]
+        said = "; ".join(dict.fromkeys(line for line in lines if line)) or "no reason given"
         raise Top1Error(
-            f"SLURM would not take the job: {said[-1]}. Correct {where}, or ask for fewer nodes or GPUs."
+            f"SLURM would not take the job: {said}. Correct {where}, or ask for fewer nodes or GPUs."
         )

@@ -21,10 +21,10 @@ from pipeline.errors import Top1Error
 from pipeline.journal import read_json_or_none, write_json
 from pipeline.locks import locked
 from slurm.dev_config import DevCluster
-from slurm.dev_daemons import PARTS, command, find, nodes_ready, start, start_slurmd
+from slurm.dev_daemons import PARTS, command, find, lacks_names, nodes_ready, start, start_slurmd
 from slurm.dev_processes import forget, job_processes, recorded, stop
 
-PACKAGES = "slurmctld slurmd slurm-client munge"
+PACKAGES = "slurmctld slurmd slurm-client munge libnss-wrapper"
 ACCOUNTING_PACKAGES = "slurmdbd slurm-wlm-mysql-plugin mariadb-server-core mariadb-client-core"
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sinfo", "srun", "sbatch")
 ACCOUNTING_PROGRAMS = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
@@ -38,7 +38,9 @@ def default_folder() -> Path:
 
 
 def missing_programs(accounting: bool = False) -> list[str]:
-    return [name for name in PROGRAMS + ACCOUNTING_PROGRAMS * accounting if find(name) is None]
+    """Return what a cluster needs and this machine has not."""
+    missing = [name for name in PROGRAMS + ACCOUNTING_PROGRAMS * accounting if find(name) is None]
+    return missing + ["libnss_wrapper.so"] * lacks_names()
 
 
 def up(folder: Path, cluster: DevCluster) -> bool:

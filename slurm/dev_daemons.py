@@ -119,24 +119,27 @@ def nodes_ready(folder: Path, cluster: DevCluster) -> bool:
     return len([s for s in states if s in ("idle", "mixed", "allocated")]) == cluster.nodes
 
 
-def _keep_to_loopback(folder: Path) -> None:
-    """Give the daemons a table of names where they would listen on what this machine's name stands for.
+def lacks_names() -> bool:
+    """Whether SLURM would listen beyond loopback, and there is no library to keep it from that.
 
     SLURM 22.05 binds to the address of the host's name, in containers often that of a network interface.
     """
-    name = socket.gethostname()
+    return _is_beyond_loopback() and not any(
+        path for pattern in _NSS_WRAPPER for path in Path("/usr").glob(pattern)
+    )
+
+
+def _is_beyond_loopback() -> bool:
     try:
-        address = socket.gethostbyname(name)
+        return not socket.gethostbyname(socket.gethostname()).startswith("127.")
     except OSError:
-        address = "no address"
-    if address.startswith("127."):
-        return
-    if not any(path for pattern in _NSS_WRAPPER for path in Path("/usr").glob(pattern)):
-        raise Top1Error(
-            f"this machine's name {name} stands for {address}, and SLURM would listen there instead of on "
-            f"loopback. Install libnss-wrapper, or put `127.0.0.1 {name}` first into /etc/hosts."
-        )
-    (folder / _NAMES).write_text(f"127.0.0.1 localhost\n127.0.0.1 {name}\n")
+        return True
+
+
+def _keep_to_loopback(folder: Path) -> None:
+    """Give the daemons a table of names where this machine's stands for another address than loopback."""
+    if _is_beyond_loopback():
+        (folder / _NAMES).write_text(f"127.0.0.1 localhost\n127.0.0.1 {socket.gethostname()}\n")
 
 
 def _free_ports() -> int:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import attempts, runs
@@ -61,13 +60,21 @@ def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank:
         _check_launcher(plan)
     from pipeline.train import train
 
-    with _follower(folder, plan) if rank == 0 else contextlib.nullcontext():
-        try:
-            return train(plan, folder, report, stop)
-        except Exception as error:
-            if rank == 0:
-                report.failed(error)
-            raise
+    follower = _start_follower(folder, plan) if rank == 0 else None
+    leaving = False
+    try:
+        reason = train(plan, folder, report, stop)
+        # A job that is to leave its nodes has no time: the follower of the next attempt delivers the rest.
+        leaving = bool(reason and task and task.job)
+        return reason
+    except Exception as error:
+        if rank == 0:
+            report.failed(error)
+        raise
+    finally:
+        if follower and not leaving:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                follower.wait(DELIVERY_SECONDS)
 
 
 def _report(folder: Path, plan: Plan, task: Task | None, rank: int) -> Report:
@@ -105,22 +112,15 @@ def _check_launcher(plan: Plan) -> None:
         )
 
 
-@contextlib.contextmanager
-def _follower(folder: Path, plan: Plan) -> Iterator[None]:
+def _start_follower(folder: Path, plan: Plan) -> subprocess.Popen[bytes] | None:
     """Have a child process ship the log to MLflow meanwhile; training never waits for it, its end does."""
     if plan.tracking is None:
-        yield
-        return
+        return None
     command = [sys.executable, "-m", "pipeline.cli", "sync", "--follow", "--parent", str(os.getpid())]
     with open(folder / "logs" / "sync.out", "ab") as log:
-        child = subprocess.Popen(
+        return subprocess.Popen(
             [*command, "--tracking", plan.tracking, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    try:
-        yield
-    finally:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(DELIVERY_SECONDS)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pipeline.errors import Top1Error
 from pipeline.journal import read_json_or_none, write_json
-from pipeline.plan import Plan
+from pipeline.plan import Plan, gpu_counts
+from recipes.schema import Recipe
 from slurm.batch import Job, batch_text, cpus_per_task
 from slurm.cluster import Cluster, cluster_from_dict
 
@@ -43,6 +44,34 @@ class Request:
     @property
     def shape(self) -> tuple[int, int, str | None]:
         return self.nodes, self.tasks_per_node, self.after
+
+
+def start_of(recipe: Recipe) -> str | None:
+    """Return the name of the recipe whose final weights this one begins with."""
+    return recipe.starts_from.recipe if recipe.starts_from else None
+
+
+def parent_of(recipe: Recipe, seed: int, planned: list[Request]) -> Path | None:
+    """Return the planned run whose weights a recipe begins with: that of its seed, else the first."""
+    start = start_of(recipe)
+    found = [(one.plan.seed != seed, one.folder) for one in planned if one.plan.recipe.name == start]
+    return min(found)[1] if found else None
+
+
+def generation(recipe: Recipe, recipes: list[Recipe]) -> int:
+    """Return how many recipes among these come before it, one starting from the other."""
+    by_name = {other.name: other for other in recipes}
+    count, start = 0, start_of(recipe)
+    while start in by_name and count < len(recipes):
+        count, start = count + 1, start_of(by_name[start])
+    return count
+
+
+def fitting_shape(recipe: Recipe, nodes: int, gpus: int, micro_batch: int | None) -> tuple[int, int]:
+    """Return (nodes, GPUs of each), the most of those given that the recipe's batch divides over."""
+    works = set(gpu_counts(recipe, micro_batch, nodes * gpus))
+    shapes = [(n, g) for n in range(1, nodes + 1) for g in range(1, gpus + 1) if n * g in works]
+    return max(shapes, key=lambda shape: (shape[0] * shape[1], -shape[0]), default=(nodes, gpus))
 
 
 def groups(requests: list[Request]) -> Iterator[list[Request]]:

@@ -29,7 +29,7 @@ def leave_job(folder: Path, task: Task, reason: int, stop: StopRequest) -> NoRet
     Every process calls this, after the checkpoint. Raises Top1Error where the job cannot go on.
     """
     if task.rank == 0:
-        if reason == NOW and not _is_running(task):
+        if reason == NOW and not _comes_back(task):
             say("SLURM is ending this job; the run is saved")
         else:
             _check_progress(folder)
@@ -48,13 +48,15 @@ def give_up(folder: Path, error: Top1Error) -> None:
     path.write_text(f"{error}\n", encoding="utf-8")
 
 
-def _is_running(task: Task) -> bool:
-    """Whether SLURM lets the job run: it was only told to end, or has some time before it is preempted.
+def _comes_back(task: Task) -> bool:
+    """Whether it is for us to put back a job that was told to end.
 
-    A cancelled job is CANCELLED or COMPLETING by now, a preempted one that SLURM puts back PENDING.
+    One that still runs is: it was only told, or has some time before it is preempted. So is one at its time
+    limit, where the signal before was missed by a process that had just begun. A cancelled one is COMPLETING
+    without that reason, and one that is preempted at once SLURM puts back itself.
     """
     shown = _scontrol("show", "job", "-o", str(task.job)).stdout
-    return "JobState=RUNNING" in shown
+    return "JobState=RUNNING" in shown or "Reason=TimeLimit" in shown
 
 
 def _check_progress(folder: Path) -> None:

@@ -23,13 +23,17 @@ class QueuedJob:
     nodes: str
 
 
+def has_slurm() -> bool:
+    """Whether this machine belongs to a cluster; the commands may be installed where there is none."""
+    done = _ask("scontrol", "--local", "show", "config") if shutil.which("sbatch") else None
+    return done is not None and "Could not establish a configuration source" not in done.stderr
+
+
 def queued() -> dict[str, QueuedJob]:
     """Return this user's jobs by id; none where there is no SLURM. Raises Top1Error where it is silent."""
-    if not shutil.which("squeue"):
+    if not has_slurm():
         return {}
     done = _ask("squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%T|%r|%N")
-    if done and "Could not establish a configuration source" in done.stderr:
-        return {}  # its commands are installed, but this machine belongs to no cluster
     if done is None or done.returncode:
         said = done.stderr.strip().splitlines()[-1:] if done else ["it did not answer"]
         raise Top1Error(f"squeue failed: {' '.join(said)}. Try again, or ask whoever runs the cluster.")

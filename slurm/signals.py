@@ -7,7 +7,6 @@ step; which step they stop after they agree on (`pipeline.stop`).
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 
 LATER, NOW = 1, 2  # pipeline.stop.Stop, which opens torch
 
@@ -33,7 +32,4 @@ class StopRequest:
         """Take the signals over, from submitit too, whose handlers would leave in the middle of a step."""
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(signum, self._note)
-        signal.signal(signal.SIGCONT, _ignore)  # SLURM sends it before SIGTERM
-
-
-_ignore: Callable[[int, object], None] = lambda signum, frame: None  # noqa: E731
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)  # SLURM sends it before SIGTERM

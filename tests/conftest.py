@@ -64,3 +64,13 @@ def site(slurm_programs, small_data, tmp_path_factory):
         yield Site(folder, tmp_path_factory.mktemp("site"), small_data)
     down(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def own(site):
+    """Recipes of one's own: one ends soon, one fails and has a child, one is endless."""
+    from slurm_jobs import RECIPES
+
+    path = site.home / "own.py"
+    path.write_text(RECIPES)
+    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "CHILD", "LONG")}

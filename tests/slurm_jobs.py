@@ -18,7 +18,7 @@ DEADLINE = 300.0
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
 
 
-def top1(*arguments, code=0, cwd=None, environment=None):
+def top1(*arguments, code=0):
     """Run a command; return its stdout and stderr together."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
@@ -26,11 +26,29 @@ def top1(*arguments, code=0, cwd=None, environment=None):
         text=True,
         timeout=DEADLINE,
         check=False,
-        cwd=cwd,
-        env={**os.environ, **(environment or {})},
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+RECIPES = """
+from dataclasses import dataclass, replace
+import recipes
+from recipes.schema import Normalize, Piecewise, Recipe
+LENET = recipes.get("lenet5")
+GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
+BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
+# A recipe that says which recipe's final weights it begins with.
+try:
+    from recipes.schema import StartFrom
+    CHILD = replace(GOOD, name="child", starts_from=StartFrom("bad"))
+except ImportError:  # before that field came into the schema
+    @dataclass(frozen=True)
+    class Child(Recipe):
+        starts_from: str | None = None
+    CHILD = Child(**{**vars(GOOD), "name": "child", "starts_from": "bad"})
+LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
+"""
 
 
 class Site:
@@ -115,8 +133,14 @@ def pids_of(run):
             command = (path / "cmdline").read_text()
         except (OSError, UnicodeDecodeError):
             continue
-        ours = variables.get("SLURM_JOB_ID") == job_of(run) and "SLURM_PROCID" in variables
-        if ours and "submitit.core._submit" in command and "srun" not in command:
+        own = {name: variables.get(name) for name in ("SLURM_CONF", "SLURM_JOB_ID")}
+        ours = own == {"SLURM_CONF": os.environ["SLURM_CONF"], "SLURM_JOB_ID": job_of(run)}
+        if (
+            ours
+            and "SLURM_PROCID" in variables
+            and "submitit.core._submit" in command
+            and "srun" not in command
+        ):
             found[int(variables["SLURM_PROCID"])] = int(path.name)
     return found
 

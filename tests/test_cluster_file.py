@@ -1,11 +1,13 @@
 """A cluster's description: what it may say, and one clear sentence for what it may not."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import recipes
+from pipeline.cli import main
 from pipeline.commands.submit import EXAMPLE
 from pipeline.errors import Top1Error, UsageError
 from pipeline.plan import DataFacts, make_plan
@@ -101,6 +103,31 @@ def test_runs_of_one_shape_share_an_array_and_a_child_follows_its_parent():
     assert found == [["a", "e"], ["d"], ["b"], ["c"]]
     with pytest.raises(Top1Error, match="begin with the weights of each other"):
         list(groups([request("a", 1, "b"), request("b", 1, "a")]))
+
+
+def test_with_fit_each_recipe_gets_the_gpus_its_batch_divides_over(tmp_path, capsys, monkeypatch, demo_data):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no SLURM: a dry run goes without
+    file = described(tmp_path, "gpus_per_node = 3\ncpus_per_node = 12")
+    arguments = [
+        "submit", "lenet5", "alexnet", "lenet5", "--set", "model.num_classes=10", "--fit", "--nodes", "2",
+        "--data", demo_data, "--cluster", file, "--runs", tmp_path / "runs", "--tracking", "none",
+    ]  # fmt: skip
+    assert main([str(a) for a in [*arguments, "--dry-run"]]) == 0
+    said = capsys.readouterr()
+    # LeNet-5 takes one image a step, AlexNet's 128 divide over 4 of 6 GPUs; named twice is two seeds.
+    heads = re.findall(
+        r"^# (.*)$|^#SBATCH --((?:nodes|ntasks-per-node|cpus-per-task|array)=.*)$", said.out, re.M
+    )
+    assert ["".join(pair) for pair in heads if pair[0].startswith(("lenet5", "alexnet")) or pair[1]] == [
+        "lenet5+model.num_classes=10 (seed 0), lenet5+model.num_classes=10 (seed 1): 1 x 1 processes each",
+        "nodes=1", "ntasks-per-node=1", "cpus-per-task=12", "array=0-1",
+        "alexnet+model.num_classes=10 (seed 0): 2 x 2 processes",
+        "nodes=2", "ntasks-per-node=2", "cpus-per-task=6",
+    ]  # fmt: skip
+    assert "it has not judged what follows" in said.err
+    assert main([str(a) for a in arguments]) == 1
+    assert "there is no SLURM on this machine" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_an_array_names_the_run_of_each_of_its_tasks(tmp_path):

@@ -1,5 +1,6 @@
 """The throw-away SLURM: real, on loopback only, gone when it is taken down, as root and as a normal user."""
 
+import json
 import os
 import pwd
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
 from pipeline.errors import Top1Error
 from slurm import dev_cluster
 from slurm.dev_config import DevCluster
@@ -62,7 +64,7 @@ def wait_for(what, reached, seconds=60):
         time.sleep(0.05)
 
 
-def test_it_is_up_twice_and_down_with_nothing_left(folder):
+def test_it_is_up_twice_and_down_with_nothing_left(folder, capsys):
     assert dev_cluster.up(folder, SMALL)
     assert not dev_cluster.up(folder, SMALL)  # just this one is up
     daemons = recorded(folder)
@@ -72,10 +74,14 @@ def test_it_is_up_twice_and_down_with_nothing_left(folder):
         ("n1", "idle", "gpu:2"),
         ("n2", "idle", "gpu:2"),
     ]
+    assert main(["cluster", "status", "--dir", str(folder), "--json"]) == 0
+    assert [row["node"] for row in json.loads(capsys.readouterr().out)["nodes"]] == ["n1", "n2"]
     assert dev_cluster.down(folder)
     assert not any(one.is_alive() for one in daemons)
     assert not folder.exists()
     assert not dev_cluster.down(folder)
+    assert main(["cluster", "status", "--dir", str(folder)]) == 1
+    assert "no cluster is up" in capsys.readouterr().out
 
 
 def test_tasks_see_the_gpus_they_were_given_and_too_many_are_refused(folder):

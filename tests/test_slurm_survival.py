@@ -7,8 +7,8 @@ import pytest
 from slurm_jobs import job_of, losses, pids_of, weights
 
 from pipeline.attempts import read_attempts
-from pipeline.checkpoint import newest_step
 from slurm import dev_cluster
+from slurm.dev_processes import recorded
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
@@ -78,11 +78,25 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     assert weights(run) == weights(unbroken)
 
 
-def test_a_cancelled_run_saves_and_stays_away(site):
-    (run,), _ = site.submit("lenet5", "--gpus", 1)
+def test_a_writer_that_was_left_behind_is_fenced_off(site, own):
+    (run,), _ = site.submit(own["LONG"], "--gpus", 1)
     site.wait_for_step(run, 20)
+    (left,) = pids_of(run).values()
+    (node,) = site.nodes(job_of(run))
+    # The node's daemon alone dies: SLURM thinks the node lost, and the process trains on.
+    (daemon,) = [one for one in recorded(site.folder) if one.name == node]
+    daemon.send(signal.SIGKILL)
+    site.wait(
+        run,
+        "a second attempt",
+        lambda: len(read_attempts(run)) == 2 and read_attempts(run)[1].step is not None,
+    )
+    second = read_attempts(run)[1]
+    assert second.restart == 1
+    assert second.pid != left
+    assert "superseded by attempt 2" in (run / "logs" / "task-0.log").read_text()
+    site.wait_for_step(run, second.step + 20, attempt=2)
+    steps = [step for step, _ in losses(run)]
+    assert steps == list(range(1, len(steps) + 1))
     site.slurm("scancel", job_of(run))
-    site.wait_for_end(run, "CANCELLED")
-    (attempt,) = read_attempts(run)
-    assert attempt.reason == "told to end"
-    assert newest_step(run / "checkpoints") == attempt.end_step
+    dev_cluster.start_node(site.folder, node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from recipes.schema import Recipe
     from slurm.cluster import Cluster
     from slurm.launch import Request
-
-    # A planned run and the folder of the one whose weights it begins with, where that is submitted too.
-    Planned = tuple[Path, Plan, Path | None]
 
 EXAMPLE = """\
 gpus_per_node = 8         # the only key that must be there; 0 is a cluster without
@@ -59,6 +57,7 @@ def add(commands: Any) -> None:
     submit.add_argument("--data", type=Path, help="prepared data (top1 prep; default: the cluster's)")
     submit.add_argument("--cluster", type=Path, metavar="FILE", help="description of the cluster (see below)")
     submit.add_argument("--nodes", type=positive, default=1, help="nodes of each run (default 1)")
+    submit.add_argument("--fit", action="store_true", help="fewer GPUs where a recipe's batch needs it")
     submit.add_argument("--dry-run", action="store_true", help="check all, print the batch scripts")
     submit.add_argument(
         "--seeds", type=int, nargs="+", metavar="N", help="a run of each recipe with each seed"
@@ -76,24 +75,27 @@ def add(commands: Any) -> None:
 
 
 def _submit(options: argparse.Namespace) -> int:
-    from slurm.checks import check_folder
+    from pipeline.planning import data_facts
+    from slurm import checks
 
     cluster = None if options.local else _cluster(options)
     _complete(options, cluster)
-    from pipeline.planning import data_facts, write_runs
-
+    if cluster is not None and not options.dry_run:
+        checks.check_slurm()
+    if cluster is not None:
+        checks.check_gpus(cluster, options.gpus, str(options.cluster))
+        options.after = _job_to_wait_for(options.after)
     planned = _plan_all(options, data_facts(options.data))
-    check_folder(options.runs, [plan for _, plan, _ in planned])
-    _say_git_state(planned[0][1])
+    checks.check_folder(options.runs, [request.plan for request in planned])
+    _say_git_state(planned[0].plan)
     if cluster is not None:
         return _submit_slurm(options, cluster, planned)
     if options.dry_run or options.after:
         raise UsageError("--dry-run and --after are for SLURM; leave --local out.")
-    if options.parallel > 1 and any(parent for _, _, parent in planned):
+    if options.parallel > 1 and any(request.parent for request in planned):
         raise UsageError("runs that begin with each other's weights run one after the other: no --parallel.")
-    local = [(folder, plan) for folder, plan, _ in planned]
-    write_runs(local)
-    return _run_local(options, local)
+    _write(planned)
+    return _run_local(options, [(request.folder, request.plan) for request in planned])
 
 
 def _cluster(options: argparse.Namespace) -> Cluster:
@@ -110,89 +112,89 @@ def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
         options.data = options.data or (Path(cluster.data) if cluster.data else None)
         options.runs = options.runs or (Path(cluster.runs) if cluster.runs else None)
         options.tracking = options.tracking or cluster.tracking or None
-        if options.threads is None:
-            from slurm.batch import cpus_per_task
-
-            options.threads = cpus_per_task(cluster, options.gpus)
     elif options.nodes > 1:
         raise UsageError(f"--nodes {options.nodes} with --local: this machine is one node. Use --gpus.")
     options.gpus = options.gpus or 1
     options.runs = options.runs or RUNS
     options.parallel = options.parallel or (1 if options.local else None)
+    options.threads_of = _threads_of(cluster, options.parallel)
     if options.data is None:
         raise UsageError("give --data DIR, a folder that `top1 prep` has prepared.")
 
 
-def _plan_all(options: argparse.Namespace, facts: DataFacts) -> list[Planned]:
+def _threads_of(cluster: Cluster | None, parallel: int) -> Callable[[int], int]:
+    """Return the function from the processes of a node to the threads of each."""
+    if cluster is None:
+        from pipeline.planning import allotted_threads
+
+        return lambda processes: allotted_threads(processes * parallel)
+    from slurm.batch import cpus_per_task
+
+    return lambda processes: cpus_per_task(cluster, processes)
+
+
+def _plan_all(options: argparse.Namespace, facts: DataFacts) -> list[Request]:
     """Plan every recipe with every seed, parents before the runs that begin with their weights."""
-    found = [(recipe_of(options, facts.classes, name), name) for name in options.recipes]
+    from slurm.launch import generation
+
+    found = [recipe_of(options, facts.classes, name) for name in options.recipes]
     wanted: list[tuple[Recipe, int]] = []
-    for recipe, _ in found:
+    for recipe in found:
         # A recipe that is named again gets the next seed.
         again = sum(recipe.name == other.name for other, _ in wanted) if not options.seeds else 0
         wanted += [(recipe, seed + again) for seed in options.seeds or [options.seed]]
-    wanted.sort(key=lambda one: _generation(one[0], [recipe for recipe, _ in found]))
-    planned: list[Planned] = []
+    wanted.sort(key=lambda one: generation(one[0], found))
+    planned: list[Request] = []
     for recipe, seed in wanted:
-        parent = _parent_of(recipe, seed, planned)
-        folder, plan = _plan_one(recipe, seed, facts, options, parent, [folder for folder, _, _ in planned])
-        planned.append((folder, plan, parent))
+        planned.append(_plan_one(recipe, seed, facts, options, planned))
     return planned
 
 
 def _plan_one(
-    recipe: Recipe,
-    seed: int,
-    facts: DataFacts,
-    options: argparse.Namespace,
-    parent: Path | None,
-    taken: list[Path],
-) -> tuple[Path, Plan]:
+    recipe: Recipe, seed: int, facts: DataFacts, options: argparse.Namespace, planned: list[Request]
+) -> Request:
     from pipeline.planning import new_run
+    from slurm.launch import Request, fitting_shape, parent_of
 
+    nodes, gpus = options.nodes, options.gpus
+    if options.fit:
+        nodes, gpus = fitting_shape(recipe, nodes, gpus, options.micro_batch)
     own = argparse.Namespace(**{**vars(options), "seed": seed})
-    folder, plan = new_run(recipe, facts, own, options.gpus * options.nodes, parent)
-    while folder in taken:  # planned within the same second, not yet written
-        folder = folder.with_name(f"{folder.name}-{len(taken) + 1}")
-    return folder, plan
+    own.threads = options.threads or options.threads_of(gpus)
+    parent = parent_of(recipe, seed, planned)
+    folder, plan = new_run(recipe, facts, own, nodes * gpus, parent)
+    while folder in [request.folder for request in planned]:  # planned within the same second
+        folder = folder.with_name(f"{folder.name}-{len(planned) + 1}")
+    return Request(folder, plan, nodes, parent, options.after)
 
 
-def _parent_of(recipe: Recipe, seed: int, planned: list[Planned]) -> Path | None:
-    """Return the run submitted here whose weights a recipe begins with: that of its seed, else the first."""
-    start = recipe.starts_from.recipe if recipe.starts_from else None
-    runs = [(plan.seed != seed, folder) for folder, plan, _ in planned if plan.recipe.name == start]
-    return min(runs)[1] if runs else None
-
-
-def _generation(recipe: Recipe, recipes: list[Recipe]) -> int:
-    """Return how many recipes among these come before it, one starting from the other."""
-    by_name, count = {other.name: other for other in recipes}, 0
-    while recipe.starts_from and recipe.starts_from.recipe in by_name and count < len(recipes):
-        recipe, count = by_name[recipe.starts_from.recipe], count + 1
-    return count
-
-
-def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[Planned]) -> int:
-    from pipeline.planning import write_runs
+def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[Request]) -> int:
     from slurm import checks
-    from slurm.launch import SUBMITTED, Request, scripts, submit_all
+    from slurm.launch import SUBMITTED, scripts, submit_all
+    from slurm.queue import has_slurm
 
-    checks.check_cluster(cluster, options.gpus, str(options.cluster))
-    after = _job_to_wait_for(options.after)
-    requests = [Request(folder, plan, options.nodes, parent, after) for folder, plan, parent in planned]
     home = options.runs.resolve() / SUBMITTED
-    rendered = list(scripts(cluster, requests, home, options.parallel))
-    for _, text in rendered:
-        checks.check_script(text, str(options.cluster))
+    rendered = list(scripts(cluster, planned, home, options.parallel))
+    if has_slurm():
+        for _, text in rendered:
+            checks.check_script(text, str(options.cluster))
+    elif options.dry_run:
+        tell("unchecked   there is no SLURM here, so it has not judged what follows")
     if options.dry_run:
         for group, text in rendered:
             print(f"# {_describe(group)}\n{text}")
         return 0
-    write_runs([(folder, plan) for folder, plan, _ in planned])
-    jobs = submit_all(cluster, requests, home, options.parallel, tell)
+    _write(planned)
+    jobs = submit_all(cluster, planned, home, options.parallel, tell)
     runs = f" --runs {options.runs}" if options.runs != RUNS else ""
     tell(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
     return 0
+
+
+def _write(planned: list[Request]) -> None:
+    from pipeline.planning import write_runs
+
+    write_runs([(request.folder, request.plan) for request in planned])
 
 
 def _describe(group: list[Request]) -> str:
