@@ -32,21 +32,13 @@ def top1(*arguments, code=0):
 
 
 RECIPES = """
-from dataclasses import dataclass, replace
+from dataclasses import replace
 import recipes
-from recipes.schema import Normalize, Piecewise, Recipe
+from recipes.schema import Normalize, Piecewise, StartFrom
 LENET = recipes.get("lenet5")
 GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
 BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
-# A recipe that says which recipe's final weights it begins with.
-try:
-    from recipes.schema import StartFrom
-    CHILD = replace(GOOD, name="child", starts_from=StartFrom("bad"))
-except ImportError:  # before that field came into the schema
-    @dataclass(frozen=True)
-    class Child(Recipe):
-        starts_from: str | None = None
-    CHILD = Child(**{**vars(GOOD), "name": "child", "starts_from": "bad"})
+CHILD = replace(GOOD, name="child", starts_from=StartFrom("bad"))
 LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
 """
 
