@@ -48,9 +48,11 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# loadgroup: the tests on a real SLURM share one cluster, in one of the two processes.
+# Both install packages for the tests where root may. loadgroup: the tests on a real SLURM share one cluster,
+# in one of the two processes.
 test: lint
 	@sh ./.ci/install-slurm
+	@sh ./.ci/install-chromium
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 sweep: $(INSTALLED)

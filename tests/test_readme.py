@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import recipes
 from pipeline.cli import _parser
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
@@ -30,8 +31,14 @@ RUN = commands(README.split("<!-- test: commands -->")[1].split("```")[1])
 
 
 def test_the_readme_has_commands():
-    assert len(RUN) == 8
+    assert len(RUN) == 9
     assert len(EVERY) > len(RUN)
+
+
+def test_the_readme_counts_the_book():
+    book = recipes.all_recipes().values()
+    numbers = sum(len(recipe.targets) for recipe in book)
+    assert f"{len(book)} recipes with {numbers} published numbers" in README.replace("\n", " ")
 
 
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)
