@@ -53,7 +53,7 @@ lint: $(INSTALLED)
 test: lint
 	@sh ./.ci/install-slurm
 	@sh ./.ci/install-chromium
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 sweep: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py
