@@ -18,7 +18,7 @@ from pipeline.dense import Convolved, MeanMax, Plain, form_of
 from pipeline.errors import Top1Error
 from pipeline.evaluate import view_probabilities
 from pipeline.models import build
-from pipeline.networks import AlexNet2012, LeNet5
+from pipeline.networks import AlexNet, LeNet5
 from pipeline.tiny import tiny
 from pipeline.views import count_views, passes
 from recipes.schema import Evaluation
@@ -211,7 +211,7 @@ class TwoLayers(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "network", [LeNet5(), AlexNet2012(10, width=0.0625), TwoLayers()], ids=lambda n: type(n).__name__
+    "network", [LeNet5(), AlexNet(10, width=0.0625), TwoLayers()], ids=lambda n: type(n).__name__
 )
 def test_a_network_without_a_dense_form_is_refused(network):
     with pytest.raises(Top1Error, match=f"{type(network).__name__} has no fully convolutional form"):
