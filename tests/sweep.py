@@ -25,6 +25,7 @@ from pipeline.plan import make_plan
 from pipeline.planning import data_facts
 from pipeline.report import Report
 from pipeline.start import NORMS
+from pipeline.stop import Stop
 from pipeline.tiny import tiny
 from pipeline.train import seed_generator, train
 from pipeline.transfer import load_start
@@ -32,7 +33,9 @@ from recipes.schema import RMSProp
 
 BOOK = recipes.all_recipes()
 BATCH = 16
-FIT_STEPS = 60
+FIT_STEPS = 250
+FITTED = 0.1  # the loss of a batch that is learned by heart
+RATES = (1, 2, 0.2, 5)  # tried in turn: networks without normalization differ by orders of magnitude
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +86,7 @@ def test_a_recipe_goes_through_the_whole_pipeline_and_moves_every_tensor(name, s
     plan = short_plan(recipe, sweep_data, init_weights=init)
     folder = tmp_path / "run"
     runs.write_plan(folder, plan)
-    assert train(plan, folder, Report(plan, folder), lambda: False)
+    assert train(plan, folder, Report(plan, folder), lambda: Stop.NO) == Stop.NO
 
     losses = [r["train/loss"] for r in read(folder)[0] if "train/loss" in r]
     assert len(losses) == plan.total_steps
@@ -142,23 +145,33 @@ def test_a_recipe_fits_one_batch_with_regularization_off(name, sweep_data):
     )
     batch = next(loader.batches(0, 1))
     images, labels = batch.images.clone(), batch.labels.clone()
+    losses = []
+    for rate in RATES:
+        loss, reached, names = fit(recipe, plain, images, labels, rate)
+        losses.append(round(loss, 3))
+        if loss < FITTED:
+            assert reached == names
+            return
+    pytest.fail(f"after {FIT_STEPS} steps at {RATES} times the rate the loss of one batch is {losses}")
+
+
+def fit(recipe, regularization, images, labels, rate):
+    """Train on one batch; return the last loss, the tensors that had a gradient, and all tensors."""
     seed_generator(torch.device("cpu"), 1)
-    network = build(recipe.model, plain).train()
-    optimizer = make_optimizer(network, gentle(recipe.optimizer), plain)
-    reached = set()  # tensors that had a gradient
+    network = build(recipe.model, regularization).train()
+    optimizer = make_optimizer(network, gentle(recipe.optimizer, rate), regularization)
+    reached, loss = set(), math.inf
     for step in range(FIT_STEPS):
-        loss = torch.stack(
-            [functional.cross_entropy(scores, labels) for scores in outputs_of(network(images))]
-        )
-        if loss[0].item() < 0.1 and step > 2:
+        scores = outputs_of(network(images))
+        heads = torch.stack([functional.cross_entropy(one, labels) for one in scores])
+        loss = heads[0].item()
+        if step > 2 and not FITTED <= loss < 100:
             break
         optimizer.zero_grad()
-        loss.sum().backward()
+        heads.sum().backward()
         reached |= {n for n, p in network.named_parameters() if p.grad is not None and p.grad.any()}
         optimizer.step()
-    assert reached == {name for name, _ in network.named_parameters()}
-    if loss[0].item() >= 0.1:
-        pytest.fail(f"the loss of one batch is still {loss[0].item():.3f} after {FIT_STEPS} steps")
+    return loss, reached, {name for name, _ in network.named_parameters()}
 
 
 def without_regularization(own):
@@ -167,8 +180,8 @@ def without_regularization(own):
     return replace(own, weight_decay=0.0, label_smoothing=0.0, **off)
 
 
-def gentle(optimizer):
-    """The recipe's optimizer at a rate that eight images bear."""
+def gentle(optimizer, rate):
+    """The recipe's optimizer at a rate that eight images bear, times `rate`."""
     if isinstance(optimizer, RMSProp):
-        return replace(optimizer, lr=0.02 if optimizer.eps > 0.1 else 0.002)
-    return replace(optimizer, lr=0.01)
+        return replace(optimizer, lr=rate * (0.02 if optimizer.eps > 0.1 else 0.002))
+    return replace(optimizer, lr=rate * 0.01)

@@ -42,7 +42,7 @@ def test_list_json_has_the_documented_keys(capsys):
     code, out, err = top1(capsys, "list", "--json")
     assert (code, err) == (0, "")
     found = json.loads(out)["recipes"]
-    assert [recipe["name"] for recipe in found][:2] == ["lenet5", "alexnet"]
+    assert [recipe["name"] for recipe in found][:2] == ["lenet5", "lenet5@modern"]
     for recipe in found:
         assert recipe.keys() >= LIST_KEYS
         assert all(target.keys() >= TARGET_KEYS for target in recipe["targets"])

@@ -74,14 +74,14 @@ def test_every_pixel_and_label_of_idx_files_comes_back(zipped, dotted, tmp_path)
 
 def test_the_loader_shows_lenet_the_pixels_of_the_idx_file(tmp_path):
     from pipeline.data.loader import EvalLoader
-    from recipes.schema import CenterCrop, Data, Evaluation, Normalize
+    from recipes.schema import Evaluation
 
     prepare_mnist(write_idx(tmp_path / "idx"), tmp_path / "out")
     split = Manifest.load(tmp_path / "out").split("val")
-    data = Data(1, (CenterCrop(28, 28),), Normalize((0.0,), (1.0,)), color="gray")
-    batches = list(EvalLoader(split, data, Evaluation(28, (28,), squash=True), batch=20))
+    (areas,) = EvalLoader(split, "gray", Evaluation(28, (28,), squash=True), batch=20)
+    shown = np.stack([image.numpy() for image in areas.scales[0]])
     numbers = [int(Path(split.paths[i]).stem) for i in range(20)]
-    assert np.array_equal(batches[0].images.numpy()[:, 0], digits(20, 2)[0][numbers])
+    assert np.array_equal(shown[:, 0], digits(20, 2)[0][numbers])
 
 
 def test_mnist_is_official_when_its_files_have_the_published_sums(tmp_path):

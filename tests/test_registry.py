@@ -245,9 +245,10 @@ def expected_probabilities(folder, demo_data):
     split = Manifest.load(demo_data).split("val")
     network = load_network(folder)
     with torch.inference_mode():
-        loader = EvalLoader(split, recipe.data, recipe.targets[0].evaluation, batch=360)
-        (batch,) = loader
-        return network(batch.images).softmax(1).numpy(), [split.path(i) for i in range(len(split))]
+        (areas,) = EvalLoader(split, recipe.data.color, recipe.targets[0].evaluation, batch=360)
+        pixels = torch.stack(areas.scales[0]).float()
+        normalized = (pixels - 20) / 200  # LeCun et al. 1998 §II-B
+        return network(normalized).softmax(1).numpy(), [split.path(i) for i in range(len(split))]
 
 
 def test_three_lines_load_the_registered_model_and_classify_image_files(

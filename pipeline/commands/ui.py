@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -51,6 +52,9 @@ def _serve(options: argparse.Namespace, uri: str) -> int:
             f"top1: MLflow asks for no password; whoever reaches {options.host} may read and change the runs"
         )
     log = (file.parent if file else Path.cwd()) / "mlflow-server.log"
+    # SIGTERM ends the server too, and SIGINT also where a shell's background job is told to ignore it.
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.default_int_handler)
     tell("starting MLflow")
     with contextlib.suppress(KeyboardInterrupt), served(uri, options.host, options.port, log) as server:
         _answer(options, uri, server.address)
