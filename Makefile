@@ -1,6 +1,7 @@
 # make smoke   prepare demo data, train three recipes, print the leaderboard (sets .venv up first)
 # make test    lint and the test-suite
 # make sweep   every recipe, small, through the whole pipeline (half an hour)
+# make fit     has every network learn eight images by heart
 # make lint    ruff (rules and format) and mypy
 # make lock    resolve requirements.lock anew from pyproject.toml
 #
@@ -19,7 +20,7 @@ UV := $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode
 # Byte code halves the start of every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install smoke test sweep lint lock
+.PHONY: install smoke test sweep fit lint lock
 
 install: $(INSTALLED)
 
@@ -56,7 +57,10 @@ test: lint
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 sweep: $(INSTALLED)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py -k pipeline
+
+fit: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py -k fits
 
 lock: $(BIN)/uv
 	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra cu13 --extra test \

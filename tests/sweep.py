@@ -60,7 +60,10 @@ def small(recipe, batch):
     norm = recipe.model.batch_norm
     if norm:
         images = norm.images and math.gcd(norm.images, batch)
-        norm = replace(norm, images=images, reestimated_over=norm.reestimated_over and 2 * batch)
+        # Six steps are an epoch here: of three, the last is then frozen.
+        frozen = min(norm.frozen_epochs, 0.2)
+        seen = norm.reestimated_over and 2 * batch
+        norm = replace(norm, images=images, reestimated_over=seen, frozen_epochs=frozen)
     return replace(
         recipe,
         data=replace(recipe.data, batch_size=batch),
