@@ -188,13 +188,14 @@ def _with_later_measurements(run: Run, result: dict[str, Any]) -> Run:
     assert run.result is not None
     if run.recipe.report != "last":
         return run
-    known = {m.protocol: m for m in run.result.measurements}
+    measured = list(run.result.measurements)  # two targets of one protocol have one each
     for path in sorted((run.folder / EVALUATION).glob("*.json")):
         later = read_json(path)["result"]
         made_of = (later.get("weights_sha256"), later.get("data"))
-        if made_of == (result.get("weights_sha256"), run.data.fingerprint):
-            known.setdefault(str(later["protocol"]), _measurement(later))
-    return replace(run, result=replace(run.result, measurements=tuple(known.values())))
+        known = {m.protocol for m in measured}
+        if made_of == (result.get("weights_sha256"), run.data.fingerprint) and later["protocol"] not in known:
+            measured.append(_measurement(later))
+    return replace(run, result=replace(run.result, measurements=tuple(measured)))
 
 
 def _result(path: Path, data: dict[str, Any]) -> Result:
