@@ -13,10 +13,10 @@ from typing import Any
 
 from pipeline import journal
 from pipeline.attempts import read_attempts
+from pipeline.columns import table
 from pipeline.journal import Record
 from pipeline.result import Measurement, Run, read_run
 from pipeline.runs import PLAN
-from pipeline.show import table
 from pipeline.snapshot import ENVIRONMENT
 from recipes.serialize import field_paths
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline import machine
+from pipeline.columns import table
 from pipeline.published import all_published
-from pipeline.show import table
 
 _INTRODUCTION = """# Published weights, and what each should give
 

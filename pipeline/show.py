@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.book_list import summary
-from pipeline.columns import table as table  # for those who print beside this page
 from pipeline.plan import DataFacts, Plan
 from pipeline.progressive import Stage
 from pipeline.schedule import lr_at

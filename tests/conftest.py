@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from few_digits import few_digits
 
 pytest_plugins = ["mlflow_server"]
 
@@ -23,17 +24,7 @@ def demo_data(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small_data(demo_data, tmp_path_factory):
     """160 training and 40 validation digits: five batches an epoch."""
-    from data_prep.folder import prepare_folder
-
-    folder = tmp_path_factory.mktemp("small") / "digits"
-    for split, count in (("train", 16), ("val", 4)):
-        for source in sorted((demo_data / split).iterdir()):
-            target = folder / split / source.name
-            target.mkdir(parents=True)
-            for file in sorted(source.iterdir())[:count]:
-                os.link(file, target / file.name)
-    prepare_folder(folder, name="demo-small")
-    return folder
+    return few_digits(demo_data, tmp_path_factory.mktemp("small") / "digits", train=16, val=4)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ Not part of `make test`, which trains one recipe per family and mechanism.
 
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from few_digits import few_digits
 from torch.nn import functional
 
 import recipes
@@ -40,18 +40,8 @@ RATES = (1, 2, 0.2, 5)  # tried in turn: networks without normalization differ b
 
 @pytest.fixture(scope="session")
 def sweep_data(demo_data, tmp_path_factory):
-    """96 training and 10 validation digits."""
-    from data_prep.folder import prepare_folder
-
-    folder = tmp_path_factory.mktemp("sweep") / "digits"
-    for split, count in (("train", 10), ("val", 1)):
-        for source in sorted((demo_data / split).iterdir()):
-            target = folder / split / source.name
-            target.mkdir(parents=True)
-            for file in sorted(source.iterdir())[:count]:
-                os.link(file, target / file.name)
-    prepare_folder(folder, name="demo-small")
-    return folder
+    """100 training and 10 validation digits."""
+    return few_digits(demo_data, tmp_path_factory.mktemp("sweep") / "digits", train=10, val=1)
 
 
 def small(recipe, batch):

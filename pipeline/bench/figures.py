@@ -12,7 +12,7 @@ from math import comb
 from statistics import median
 from typing import Any, Literal
 
-from pipeline.show import table
+from pipeline.columns import table
 
 _CONFIDENCE = 0.95
 LEAST_ROUNDS = 6  # 1 - 2 / 2^5 is below that

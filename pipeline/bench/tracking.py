@@ -20,9 +20,9 @@ from typing import Any
 from pipeline import machine
 from pipeline.bench.figures import LEAST_ROUNDS, Timing, ratio_of
 from pipeline.bench.rounds import interleaved
+from pipeline.columns import table
 from pipeline.errors import UsageError
 from pipeline.serve import served
-from pipeline.show import table
 
 BASELINE = "no tracking"
 PATIENCE = 120.0  # seconds for a follower's first word

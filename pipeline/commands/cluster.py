@@ -58,7 +58,7 @@ def _down(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from pipeline.show import table
+    from pipeline.columns import table
     from slurm.dev_cluster import nodes
 
     folder = _folder(options)

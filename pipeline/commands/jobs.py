@@ -60,7 +60,7 @@ def _status(options: argparse.Namespace) -> int:
         found = standings(options.runs, jobs)
     if options.json:
         return print_json({"runs": [one.to_json() for one in found]})
-    from pipeline.show import table
+    from pipeline.columns import table
 
     head = ("run", "job", "state", "attempt", "epoch", "step", "img/s", "left", "top-1", "why")
     print(table([head, *(_row(one, options.runs) for one in found)], right=(3, 4, 5, 6, 7, 8)))
