@@ -62,7 +62,7 @@ class CheckpointWriter:
         Waits for the previous write. Raises Top1Error when that one failed (a full disk, say).
         """
         self.wait()
-        copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+        copies = _Copies(tensors)
         self._thread = threading.Thread(target=self._write, args=(step, copies, facts, best), daemon=False)
         self._thread.start()
 
@@ -80,10 +80,10 @@ class CheckpointWriter:
                 "The one before it is intact; free some space and start the same command again."
             ) from error
 
-    def _write(self, step: int, tensors: dict[str, Tensor], facts: dict[str, Any], best: bool) -> None:
+    def _write(self, step: int, copies: _Copies, facts: dict[str, Any], best: bool) -> None:
         try:
             path = write_tensors(
-                self.folder / _file_name(step), tensors, {"step": step, **facts}, fence=self._fence
+                self.folder / _file_name(step), copies.on_cpu(), {"step": step, **facts}, fence=self._fence
             )
             if best:
                 _replace_link(path, self.folder / BEST)
@@ -91,6 +91,29 @@ class CheckpointWriter:
                 old.unlink()
         except (OSError, Top1Error) as error:
             self._error = error
+
+
+class _Copies:
+    """Tensors as they are now, on their own device: the way to the CPU is left to the writer's thread.
+
+    A GPU copies its memory in a millisecond; between two steps what the passes needed is free for it.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self._tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        self._device = next((t.device for t in tensors.values() if t.is_cuda), None)
+        self._copied = torch.cuda.Event() if self._device else None
+        if self._copied:
+            self._copied.record()
+
+    def on_cpu(self) -> dict[str, Tensor]:
+        """Return them on the CPU, without holding up what the GPU does meanwhile."""
+        if self._device is None or self._copied is None:
+            return {name: tensor.contiguous() for name, tensor in self._tensors.items()}
+        stream = torch.cuda.Stream(self._device)
+        stream.wait_event(self._copied)
+        with torch.cuda.stream(stream):
+            return {name: tensor.to("cpu").contiguous() for name, tensor in self._tensors.items()}
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

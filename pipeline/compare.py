@@ -24,7 +24,16 @@ CURVES = ("train/loss", "val/top1", "val/top5")
 SHOWN_EPOCHS = 8  # of a curve's common epochs, evenly spread
 
 # What the machine was, of a plan; the rest is the recipe's or follows from these.
-_MACHINE = ("gpus", "micro_batch", "accumulation", "threads", "precision", "deterministic", "device")
+_MACHINE = (
+    "gpus",
+    "micro_batch",
+    "accumulation",
+    "threads",
+    "precision",
+    "deterministic",
+    "compile",
+    "device",
+)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,26 @@ def set_dropout(network: nn.Module, probability: float | None) -> None:
             module.p = probability
 
 
+class DeterministicPool(nn.AdaptiveAvgPool2d):
+    """Adaptive average pooling whose gradient on a GPU is the same each time: torch's own (2.15) is not.
+
+    What has the size asked for stays as it is, as in AlexNet and VGG at the sizes of their papers.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        same = tuple(x.shape[2:]) == (self.output_size, self.output_size)
+        return x if same or tuple(x.shape[2:]) == self.output_size else super().forward(x)
+
+
+def pool_deterministically(network: nn.Module) -> None:
+    """Replace every adaptive average pooling of a network by one that torch's deterministic mode accepts,
+    where the size of the images allows it.
+    """
+    for name, module in list(network.named_modules()):
+        if type(module) is nn.AdaptiveAvgPool2d:
+            network.set_submodule(name, DeterministicPool(module.output_size))
+
+
 def headless(model: Model, regularization: Regularization) -> nn.Module:
     """Return the network without its classifier: (N, C, S, S) -> features (N, F) in evaluation mode."""
     if not model.constructor.startswith("torchvision:"):

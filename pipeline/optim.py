@@ -12,10 +12,15 @@ from recipes.schema import SGD, AdamW, Optimizer, Regularization, RMSProp
 
 
 def make_optimizer(
-    network: nn.Module, optimizer: Optimizer, regularization: Regularization
+    network: nn.Module, optimizer: Optimizer, regularization: Regularization, fused: bool = False
 ) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer over the network's parameters, multi-tensor where torch has it."""
+    """Return the recipe's optimizer over the network's parameters, multi-tensor where torch has it.
+
+    fused: one kernel an update, where torch has it. On a GPU only, and not with fp16: there such an optimizer
+    skips a step by itself, and nobody learns of it.
+    """
     groups = parameter_groups(network, regularization)
+    kernels = {"fused": True} if fused else {"foreach": True}
     match optimizer:
         case SGD(form="caffe"):
             return CaffeSGD(groups, lr=optimizer.lr, momentum=optimizer.momentum)
@@ -25,7 +30,7 @@ def make_optimizer(
                 lr=optimizer.lr,
                 momentum=optimizer.momentum,
                 nesterov=optimizer.nesterov,
-                foreach=True,
+                **kernels,
             )
         case RMSProp():
             return RMSpropTF(
@@ -38,7 +43,7 @@ def make_optimizer(
             )
         case AdamW():
             return torch.optim.AdamW(
-                groups, lr=optimizer.lr, betas=optimizer.betas, eps=optimizer.eps, foreach=True
+                groups, lr=optimizer.lr, betas=optimizer.betas, eps=optimizer.eps, **kernels
             )
 
 

@@ -18,6 +18,9 @@ from recipes.serialize import from_dict, to_dict
 
 MIXING_BLOCK = 8  # consecutive images among which Mixup and CutMix pair; the same on any machine
 LARGEST_MICRO_BATCH = 256  # images a GPU is given at once unless --micro-batch says otherwise
+# 1e9 multiply-adds forward over a run: a quarter of an hour of an H100's training, of which compiling saves
+# more than the minute that it takes.
+COMPILE_PAYS = 1e7
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Plan:
     init_weights: the run folder or weights file that a recipe with `starts_from` begins with.
     deterministic: deterministic algorithms on a GPU (on the CPU they always are).
     precision: "auto" is bf16 where the device has it, fp16 on older GPUs, fp32 on the CPU.
+    compile: "auto" compiles the network on a GPU where the run is long enough for it to pay, unless
+    deterministic: what is compiled is chosen by timing.
     """
 
     id: str
@@ -60,6 +65,7 @@ class Plan:
     init_weights: str | None = None
     precision: str = "auto"
     deterministic: bool = False
+    compile: str = "auto"
     device: str = "auto"
     tracking: str | None = None
     commit: str | None = None
@@ -71,6 +77,13 @@ class Plan:
     @property
     def batch_size(self) -> int:
         return self.recipe.data.batch_size
+
+    def compiles(self, cuda: bool) -> bool:
+        """Whether the network is compiled, on a GPU (`cuda`) or on the CPU."""
+        if self.compile != "auto":
+            return self.compile == "yes"
+        work = self.total_steps * self.batch_size * self.recipe.model.gmacs
+        return cuda and not self.deterministic and work >= COMPILE_PAYS
 
     def epoch_at(self, step: int) -> float:
         """Return how many epochs have been trained when `step` steps have."""

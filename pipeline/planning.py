@@ -53,6 +53,7 @@ def plan_for(recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus
         threads=options.threads or allotted_threads(gpus * getattr(options, "parallel", 1)),
         precision=options.precision,
         deterministic=options.deterministic,
+        compile=options.compile,
         device=options.device,
     )
 

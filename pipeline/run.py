@@ -30,7 +30,7 @@ from pipeline.errors import Top1Error
 from pipeline.evaluate import Score
 from pipeline.freeze import Frozen, freeze
 from pipeline.journal import Journal, cut_back
-from pipeline.models import build, outputs_of
+from pipeline.models import build, outputs_of, pool_deterministically
 from pipeline.optim import make_optimizer
 from pipeline.plan import Plan
 from pipeline.report import Report
@@ -41,6 +41,7 @@ from recipes.schema import Evaluation
 COLLECTIVE_TIMEOUT = timedelta(minutes=10)
 SMALL_PASS = 0.01  # 1e9 multiply-adds; below, oneDNN and a second thread cost more than they save
 START_UP_PASSES = 2  # DDP rebuilds its buckets at the beginning of the second
+COMPILED_FORMS = 16  # of a network in one stage, at most: its own, and where layers are frozen; and some
 
 
 @dataclass
@@ -151,11 +152,16 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     network = build(
         recipe.model, recipe.regularization, micro_batch=plan.micro_batch, rank=rank, world=world
     ).to(accelerator.device)
-    if accelerator.device.type == "cuda":
+    if plan.deterministic:
+        pool_deterministically(network)
+    cuda = accelerator.device.type == "cuda"
+    if cuda:
         network = network.to(memory_format=torch.channels_last)
     frozen = freeze(network, plan)
+    fused = cuda and accelerator.mixed_precision != "fp16"
     model, optimizer = accelerator.prepare(
-        network, make_optimizer(network, recipe.optimizer, recipe.regularization)
+        compiled(network, plan) if plan.compiles(cuda) else network,
+        make_optimizer(network, recipe.optimizer, recipe.regularization, fused),
     )
     manifest = _load_manifest(plan)
     return Run(
@@ -174,12 +180,24 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
             seed=plan.seed,
             batch_size=plan.batch_size,
             shard=Shard(rank, world, plan.micro_batch, plan.accumulation),
-            device_id=accelerator.local_process_index if accelerator.device.type == "cuda" else None,
+            device_id=accelerator.local_process_index if cuda else None,
             threads=plan.threads,
             on_bad_file=list_in(folder),
         ),
         manifest=manifest,
     )
+
+
+def compiled(network: nn.Module, plan: Plan) -> nn.Module:
+    """Return the network compiled for training, sharing its tensors; the network itself stays as it is.
+
+    Each stage's image size and dropout is compiled by itself. Compiling again beyond that is an error: it
+    would go on for the whole run.
+    """
+    torch._dynamo.config.recompile_limit = COMPILED_FORMS * len(plan.stages)
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    whole: nn.Module = torch.compile(network, dynamic=False)
+    return whole
 
 
 def _load_manifest(plan: Plan) -> Manifest:

@@ -53,6 +53,8 @@ def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank:
     """Return 0 when the run is finished, else why it was asked to stop (pipeline.stop.Stop)."""
     if plan.gpus > 1:
         os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
+    if plan.deterministic:  # torch refuses else: cuBLAS would share its buffers out as kernels come to run
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     report = _report(folder, plan, task, rank)
     if task and (plan.gpus > 1 or task.world > 1):
         _join(folder, plan, task)

@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+import torch
+
 from pipeline.bench.figures import Timing
 
 _POLL_SECONDS = 0.002
@@ -41,6 +43,8 @@ def _round(stream: Iterator[Any], batches: int) -> Timing:
 
 def _standstill() -> tuple[float, float]:
     """Wait until nothing works any more; return when that was, and the CPU seconds used until then."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     deadline = time.perf_counter() + _MOST_SECONDS
     last, used = time.perf_counter(), _cpu_seconds()
     while (now := time.perf_counter()) < min(deadline, last + _STILL_SECONDS):
@@ -67,8 +71,6 @@ def _cpu_clock(pid: int) -> int:
 def main() -> None:
     """Read what to load, then answer each line on stdin with the timing of a round, a line of JSON."""
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
-    import torch
-
     from pipeline.bench.evaluations import EVALUATIONS
     from pipeline.bench.loaders import LOADERS, Setting
 

@@ -20,11 +20,16 @@ LEAST_ROUNDS = 6  # 1 - 2 / 2^5 is below that
 
 @dataclass(frozen=True)
 class Timing:
-    """One round of one row: images made, seconds on the clock, CPU seconds of the row's processes."""
+    """One round of one row: images made, seconds on the clock, CPU seconds of the row's processes.
+
+    waited: seconds for data. gpu_memory_gib: the most that the row has held so far.
+    """
 
     images: int
     seconds: float
     cpu_seconds: float
+    waited: float = 0.0
+    gpu_memory_gib: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,18 @@ class Goal:
 Timings = Mapping[str, Sequence[Timing]]  # by row, one a round
 
 
-def ratio_of(
-    mine: Sequence[Timing],
-    others: Sequence[Timing],
-    cost: Callable[[Timing], float] = lambda timing: timing.cpu_seconds,
-) -> Ratio:
+Cost = Callable[[Timing], float]  # what is compared: of a round, the seconds of one kind
+
+
+def cpu_cost(timing: Timing) -> float:
+    return timing.cpu_seconds
+
+
+def clock_cost(timing: Timing) -> float:
+    return timing.seconds
+
+
+def ratio_of(mine: Sequence[Timing], others: Sequence[Timing], cost: Cost = cpu_cost) -> Ratio:
     """Compare two rows round by round, by the CPU time of each unless another cost is named."""
     pairs = [
         (one.images / cost(one)) / (other.images / cost(other))
@@ -79,10 +91,10 @@ def ratio_of(
     return Ratio(middle, max(high - middle, middle - low))
 
 
-def row_json(row: Row, timings: Timings) -> dict[str, Any]:
+def row_json(row: Row, timings: Timings, cost: Cost = cpu_cost) -> dict[str, Any]:
     """Return one row of `bench --json`."""
     mine = timings[row.name]
-    ratio = ratio_of(mine, timings[row.against])
+    ratio = ratio_of(mine, timings[row.against], cost)
     return {
         "name": row.name,
         "images": mine[0].images,
@@ -96,9 +108,9 @@ def row_json(row: Row, timings: Timings) -> dict[str, Any]:
     }
 
 
-def goal_json(goal: Goal, timings: Timings) -> dict[str, Any]:
+def goal_json(goal: Goal, timings: Timings, cost: Cost = cpu_cost) -> dict[str, Any]:
     """Return one goal of `bench --json`."""
-    ratio = ratio_of(timings[goal.name], timings[goal.against])
+    ratio = ratio_of(timings[goal.name], timings[goal.against], cost)
     verdict = {"above": "reached", "below": "missed"}.get(ratio.beside(goal.least), "undecided")
     return {
         "name": goal.name,

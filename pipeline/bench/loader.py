@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import machine
-from pipeline.bench.figures import LEAST_ROUNDS, Goal, Row, goal_json, row_json
+from pipeline.bench.figures import LEAST_ROUNDS, Goal, Row, clock_cost, cpu_cost, goal_json, row_json
 from pipeline.bench.images import generate, pack, stage
 from pipeline.bench.rounds import interleaved
 from pipeline.errors import UsageError
@@ -42,6 +42,7 @@ class Bench:
     randaugment: bool = False
     storage: bool = False
     peers: Sequence[str] = ()
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,14 @@ def bench_loader(bench: Bench, tell: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
         told = _told(bench, variants, Path(folder), tell)
         timings = interleaved(told, bench.rounds, tell)
+    # A GPU's work is no CPU time.
+    cost = cpu_cost if bench.device == "cpu" else clock_cost
     goals = [goal for goal in _GOALS if goal.name in timings and goal.against in timings]
     return {
         "machine": _machine(bench),
         "baseline": _BASELINE,
-        "rows": [row_json(row, timings) for row in rows],
-        "goals": [goal_json(goal, timings) for goal in goals],
+        "rows": [row_json(row, timings, cost) for row in rows],
+        "goals": [goal_json(goal, timings, cost) for goal in goals],
     }
 
 
@@ -122,6 +125,7 @@ def _told(
             "batch": bench.batch,
             "threads": bench.threads,
             "randaugment": variant.randaugment,
+            "device": bench.device,
             "batches": bench.images // bench.batch,
         }
         for variant in variants
@@ -133,6 +137,7 @@ def _machine(bench: Bench) -> dict[str, Any]:
     return {
         "cpu": machine.cpu_model(),
         "cpus": machine.cpus_allotted(),
+        **({"gpu": (machine.gpu_models() or ["?"])[0]} if bench.device != "cpu" else {}),
         "threads": bench.threads,
         "batch": bench.batch,
         "rounds": bench.rounds,

@@ -2,7 +2,7 @@
 
 Every one of them reads the same files in random order, cuts out a random window of 8 to 100 % of the area,
 resizes it bilinearly with antialiasing, mirrors half of the images and normalizes: float32 (N, C, H, W) on
-the CPU. Each is set up as its own documentation has it, with as many workers as the others have threads.
+the device. Each is set up as its own documentation has it, with as many workers as the others have threads.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Setting:
     threads: int
     randaugment: bool = False
     network: str = ""
+    device: str = "cpu"
 
 
 Stream = Iterator[torch.Tensor]
@@ -57,6 +58,7 @@ def top1(setting: Setting) -> Stream:
         batch_size=setting.batch,
         shard=Shard(0, 1, setting.batch),
         threads=setting.threads,
+        device_id=None if setting.device == "cpu" else torch.device(setting.device).index or 0,
     )
     for batch in loader.batches(0, _STEPS):
         yield batch.images
@@ -67,10 +69,13 @@ def dali(setting: Setting) -> Stream:
     from nvidia.dali import fn, pipeline_def, types
     from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-    @pipeline_def(batch_size=setting.batch, num_threads=setting.threads, device_id=None, seed=0)
+    gpu = None if setting.device == "cpu" else torch.device(setting.device).index or 0
+
+    @pipeline_def(batch_size=setting.batch, num_threads=setting.threads, device_id=gpu, seed=0)
     def pipeline() -> tuple[Any, Any]:
         encoded, labels = fn.readers.file(file_root=str(setting.folder / "train"), random_shuffle=True)
-        images = fn.decoders.image_random_crop(encoded, output_type=types.DALIImageType.RGB)
+        where = "cpu" if gpu is None else "mixed"
+        images = fn.decoders.image_random_crop(encoded, device=where, output_type=types.DALIImageType.RGB)
         images = fn.resize(images, size=[setting.size, setting.size])
         images = fn.crop_mirror_normalize(
             images,
@@ -134,7 +139,7 @@ def timm(setting: Setting) -> Stream:
         mean=MEAN,
         std=STD,
         num_workers=setting.threads,
-        device=torch.device("cpu"),
+        device=torch.device(setting.device),
         use_multi_epochs_loader=True,  # its way of not starting workers anew for each epoch
     )
     while True:
@@ -165,9 +170,10 @@ def _torch_batches(
         batch_size=setting.batch,
         num_workers=setting.threads,
         drop_last=True,
+        pin_memory=setting.device != "cpu",
     )
     for batch, _ in batches:
-        yield batch
+        yield batch.to(setting.device, non_blocking=True)
 
 
 class _Endless(torch.utils.data.Sampler[int]):

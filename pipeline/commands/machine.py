@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import CACHE, RUNS, add_command, positive, print_json, tell
+from pipeline.commands.options import (
+    CACHE,
+    RUNS,
+    add_arithmetic,
+    add_command,
+    add_device,
+    add_science,
+    positive,
+    print_json,
+    recipe_of,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from pipeline.bench.training import TrainingBench
 
 PEERS = ("imagefolder", "decode_jpeg", "timm")  # of `bench loader`
+LOOP_PEERS = ("bare", "accelerate")  # of `bench step`
+DATA_PEERS = ("timm", "torchvision")  # of `bench train`
+DEMO_CLASSES = 10  # that a small form has
 
 
 def add(commands: Any) -> None:
@@ -26,6 +44,9 @@ def add(commands: Any) -> None:
     loader.add_argument("--batch", type=positive, default=64, help="images a batch (default 64)")
     loader.add_argument("--rounds", type=positive, default=10, help="rounds of every row (default 10)")
     loader.add_argument("--threads", type=positive, help="threads or workers (default: the CPUs allotted)")
+    loader.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="where batches are wanted (default cpu)"
+    )
     loader.add_argument("--randaugment", action="store_true", help="also with RandAugment, ours and timm's")
     loader.add_argument("--storage", action="store_true", help="also ours from a packed tar")
     loader.add_argument(
@@ -47,6 +68,21 @@ def add(commands: Any) -> None:
     )
     evaluation.add_argument("--ten-crop", action="store_true", help="also under ten crops")
 
+    step = add_command(
+        kinds, "step", _bench_step, "our training loop beside a bare one, on a batch in memory"
+    )
+    _add_training(step, peers=LOOP_PEERS)
+    train = add_command(
+        kinds, "train", _bench_train, "our training loop on real images beside one on a batch in memory"
+    )
+    _add_training(train, peers=DATA_PEERS)
+
+    stages = add_command(
+        kinds, "stages", _bench_stages, "our training loop through all stages of a recipe: speed, memory"
+    )
+    _add_training(stages)
+    stages.add_argument("--synthetic", action="store_true", help="from a batch in memory, not from images")
+
     tracking = add_command(
         kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
     )
@@ -57,6 +93,21 @@ def add(commands: Any) -> None:
     doctor.add_argument("--data", type=Path, help="prepared data to load from (default: generated)")
     doctor.add_argument("--runs", type=Path, default=RUNS, help="where runs would go (default runs)")
     doctor.add_argument("--threads", type=positive, help="threads of the loader (default: CPUs allotted)")
+
+
+def _add_training(parser: argparse.ArgumentParser, peers: tuple[str, ...] = ()) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help="whose network and settings; NAME+tiny is small")
+    add_science(parser)
+    parser.add_argument("--batch", type=positive, help="images a step (default: the recipe's, 256 at most)")
+    parser.add_argument("--steps", type=positive, default=30, help="steps a round, or stage (default 30)")
+    parser.add_argument("--data", type=Path, help="prepared data (default: generated, of ImageNet's sizes)")
+    parser.add_argument("--images", type=positive, default=1024, help="so many of them (default 1024)")
+    if peers:
+        parser.add_argument("--rounds", type=positive, default=10, help="rounds of every row (default 10)")
+        parser.add_argument("--stage", type=int, help="of a progressive recipe, from 0 (default: the last)")
+        parser.add_argument("--peers", nargs="*", choices=peers, default=list(peers), help="(default all)")
+    add_arithmetic(parser)
+    add_device(parser)
 
 
 def _bench_loader(options: argparse.Namespace) -> int:
@@ -75,12 +126,9 @@ def _bench_loader(options: argparse.Namespace) -> int:
         randaugment=options.randaugment,
         storage=options.storage,
         peers=tuple(options.peers),
+        device=options.device,
     )
-    answer = bench_loader(bench, tell)
-    if options.json:
-        return print_json(answer)
-    print(bench_text(answer))
-    return 0
+    return _answer(options, bench_loader(bench, tell), bench_text)
 
 
 def _bench_eval(options: argparse.Namespace) -> int:
@@ -98,21 +146,63 @@ def _bench_eval(options: argparse.Namespace) -> int:
         network=options.network,
         ten_crop=options.ten_crop,
     )
-    answer = bench_eval(bench, tell)
+    return _answer(options, bench_eval(bench, tell), bench_text)
+
+
+def _bench_step(options: argparse.Namespace) -> int:
+    from pipeline.bench.training import bench_step, training_text
+
+    return _answer(options, bench_step(_training(options), tell), training_text)
+
+
+def _bench_train(options: argparse.Namespace) -> int:
+    from pipeline.bench.training import bench_train, training_text
+
+    return _answer(options, bench_train(_training(options), tell), training_text)
+
+
+def _bench_stages(options: argparse.Namespace) -> int:
+    from pipeline.bench.stages import bench_stages, stages_text
+
+    feed = "memory" if options.synthetic else "data"
+    return _answer(options, bench_stages(_training(options), feed, tell), stages_text)
+
+
+def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[[Any], str]) -> int:
     if options.json:
         return print_json(answer)
-    print(bench_text(answer))
+    print(text(answer))
     return 0
+
+
+def _training(options: argparse.Namespace) -> TrainingBench:
+    """Return what the options of `bench step`, `train` and `stages` ask for."""
+    from pipeline.bench.training import TrainingBench
+    from pipeline.plan import LARGEST_MICRO_BATCH
+    from pipeline.planning import allotted_threads
+
+    recipe = recipe_of(options, DEMO_CLASSES)
+    return TrainingBench(
+        recipe=recipe,
+        batch=options.batch or min(recipe.data.batch_size, LARGEST_MICRO_BATCH),
+        steps=options.steps,
+        rounds=getattr(options, "rounds", 1),
+        threads=options.threads or allotted_threads(1),
+        device=options.device,
+        precision=options.precision,
+        compile=options.compile,
+        stage=getattr(options, "stage", None),
+        peers=tuple(getattr(options, "peers", ())),
+        data=options.data,
+        images=options.images,
+        cache=CACHE / "bench-images",
+    )
 
 
 def _bench_tracking(options: argparse.Namespace) -> int:
     from pipeline.bench.tracking import Bench, bench_tracking, tracking_text
 
-    answer = bench_tracking(Bench(options.steps, options.rounds), tell)
-    if options.json:
-        return print_json(answer)
-    print(tracking_text(answer))
-    return 0
+    return _answer(options, bench_tracking(Bench(options.steps, options.rounds), tell), tracking_text)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -45,11 +45,21 @@ def add_machine(parser: argparse.ArgumentParser, gpus: bool = True) -> None:
         parser.add_argument("--gpus", type=positive, default=1, help="training processes (default 1)")
     parser.add_argument("--micro-batch", type=positive, help="images a GPU is given at once")
     parser.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
     parser.add_argument(
         "--deterministic", action="store_true", help="deterministic algorithms on a GPU, slower"
     )
+    add_arithmetic(parser)
     add_device(parser)
+
+
+def add_arithmetic(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16", "fp16"), default="auto")
+    parser.add_argument(
+        "--compile",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="torch.compile (default auto: on a GPU, where the run is long enough)",
+    )
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

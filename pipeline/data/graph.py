@@ -107,6 +107,8 @@ class Decoding:
 class Training:
     """The images of a training step: decoded, resized, cropped, augmented, normalized; float32 (C, H, W).
 
+    A GPU makes them (H, W, C).
+
     crops: whether a crop follows the resize; elsewhere the resized window is the result.
 
     DALI resizes a window as if its outermost pixels went on beyond it, where Pillow leaves out what is
@@ -157,7 +159,8 @@ class Training:
             mean=next(remaining, list(self.normalize.mean)),
             std=list(self.normalize.std),
             dtype=types.DALIDataType.FLOAT,
-            output_layout="CHW",
+            # As PyTorch's channels_last has it in memory: what convolutions on a GPU take.
+            output_layout="CHW" if device.device_id is None else "HWC",
         )
         for operation, inputs in normalized:
             images = operation.graph(images, inputs)

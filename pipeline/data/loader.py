@@ -121,6 +121,8 @@ class TrainLoader:
         Epochs follow each other without a pause. The iterator may be left at any point.
         """
         for chunk, images in self._feed.run(self._chunks(first_step, end_step)):
+            if images.is_cuda:  # the graph made them (N, H, W, C); as a view they are channels_last
+                images = images.permute(0, 3, 1, 2)
             for erasing in self._noisy:
                 fill_with_noise(images, erasing, chunk.draw)
             labels, indices = _labels(self._split, chunk, images), torch.from_numpy(chunk.draw.indices)

@@ -1,0 +1,101 @@
+"""The loop of `top1 bench stages`, in a process of its own: every stage, a few steps of each. Heavy."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from pipeline.bench.training_loops import ENDLESS, Batches, Told, feed_of, open_top1, plan_of, read_told
+from pipeline.plan import Plan
+from pipeline.progressive import Stage
+from pipeline.train import train_steps
+
+LEAD_STEPS = 4  # after the first, not counted: algorithms are chosen, what was fetched ahead is used up
+
+
+class Staged:
+    """Batches of stage after stage, of which `count` steps are counted; then `done` is told of each stage."""
+
+    def __init__(
+        self,
+        batches: Batches,
+        plan: Plan,
+        device: torch.device,
+        count: int,
+        done: Callable[[list[dict[str, Any]]], None],
+    ) -> None:
+        self._batches, self._plan, self._device = batches, plan, device
+        self._count, self._done = count, done
+        self._waited = 0.0
+
+    def batches(self, first_step: int, end_step: int) -> Batches:
+        """Yield them as a TrainLoader does."""
+        rows = []
+        for stage in self._plan.stages:
+            start = self._settled()
+            yield from self._steps(1)
+            first = self._settled()
+            yield from self._steps(LEAD_STEPS)
+            lead, self._waited = self._settled(), 0.0
+            yield from self._steps(self._count)
+            rows.append(self._row(stage, first - start, self._settled() - lead))
+        self._done(rows)
+
+    def _row(self, stage: Stage, first: float, seconds: float) -> dict[str, Any]:
+        cuda, count = self._device.type == "cuda", self._count
+        return {
+            "stage": self._plan.stages.index(stage),
+            "image_size": stage.image_size,
+            "images_per_second": count * self._plan.batch_size / seconds,
+            "milliseconds_per_step": 1000 * seconds / count,
+            "data_wait_share": self._waited / seconds,
+            "first_step_seconds": first,
+            "gpu_memory_gib": torch.cuda.max_memory_reserved(self._device) / 2**30 if cuda else 0.0,
+        }
+
+    def _steps(self, count: int) -> Batches:
+        for _ in range(count * self._plan.accumulation):
+            asked = time.perf_counter()
+            batch = next(self._batches)
+            self._waited += time.perf_counter() - asked
+            yield batch
+
+    def _settled(self) -> float:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
+
+
+def staged(told: Told) -> Plan:
+    """Return the plan of a run of so many steps a stage, those before the counted ones included."""
+    plan, each = plan_of(told, whole=False), 1 + LEAD_STEPS + told.steps
+    stages = [replace(s, first_step=i * each, end_step=(i + 1) * each) for i, s in enumerate(plan.stages)]
+    stages[-1] = replace(stages[-1], end_step=len(stages) * each + 1)  # one is asked for that never comes
+    return replace(plan, stages=tuple(stages), total_steps=ENDLESS, steps_per_epoch=ENDLESS)
+
+
+def main() -> None:
+    """Read what to do; print a row for each stage, all as one line of JSON."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
+    told = read_told(sys.stdin.readline())
+    plan = staged(told)
+
+    def done(rows: list[dict[str, Any]]) -> None:
+        print(json.dumps(rows), file=answers, flush=True)
+        sys.exit(0)
+
+    with open_top1(told, plan) as run:
+        batches = feed_of(told, plan, run, run.accelerator.device)
+        loader = Staged(batches, plan, run.accelerator.device, told.steps, done)
+        run.loader = loader  # type: ignore[assignment]
+        train_steps(run, 0)
+
+
+if __name__ == "__main__":
+    main()
