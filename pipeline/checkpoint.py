@@ -50,6 +50,7 @@ class CheckpointWriter:
 
     def __init__(self, folder: Path, fence: Callable[[], None] = lambda: None) -> None:
         self.folder, self._fence = folder, fence
+        self._copies = _Copies()
         self._thread: threading.Thread | None = None
         self._error: OSError | Top1Error | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -62,8 +63,8 @@ class CheckpointWriter:
         Waits for the previous write. Raises Top1Error when that one failed (a full disk, say).
         """
         self.wait()
-        copies = _Copies(tensors)
-        self._thread = threading.Thread(target=self._write, args=(step, copies, facts, best), daemon=False)
+        self._copies.take(tensors)
+        self._thread = threading.Thread(target=self._write, args=(step, facts, best), daemon=False)
         self._thread.start()
 
     def wait(self) -> None:
@@ -80,10 +81,13 @@ class CheckpointWriter:
                 "The one before it is intact; free some space and start the same command again."
             ) from error
 
-    def _write(self, step: int, copies: _Copies, facts: dict[str, Any], best: bool) -> None:
+    def _write(self, step: int, facts: dict[str, Any], best: bool) -> None:
         try:
             path = write_tensors(
-                self.folder / _file_name(step), copies.on_cpu(), {"step": step, **facts}, fence=self._fence
+                self.folder / _file_name(step),
+                self._copies.on_cpu(),
+                {"step": step, **facts},
+                fence=self._fence,
             )
             if best:
                 _replace_link(path, self.folder / BEST)
@@ -94,26 +98,39 @@ class CheckpointWriter:
 
 
 class _Copies:
-    """Tensors as they are now, on their own device: the way to the CPU is left to the writer's thread.
+    """Tensors as they were when they were taken, on their own device; the writer's thread moves them on.
 
-    A GPU copies its memory in a millisecond; between two steps what the passes needed is free for it.
+    A GPU copies its memory in a millisecond, and between two steps what the passes needed is free for it. On
+    the CPU the memory is kept from one time to the next: getting it anew takes longer than to fill it.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self._tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        self._device = next((t.device for t in tensors.values() if t.is_cuda), None)
-        self._copied = torch.cuda.Event() if self._device else None
-        if self._copied:
-            self._copied.record()
+    def __init__(self) -> None:
+        self._tensors: dict[str, Tensor] = {}
+        self._taken: torch.cuda.Event | None = None
+
+    def take(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy the tensors as they are now."""
+        before, self._tensors = self._tensors, {}
+        for name, tensor in tensors.items():
+            own = before.get(name)
+            if own is not None and own.shape == tensor.shape and own.dtype == tensor.dtype:
+                self._tensors[name] = own.copy_(tensor.detach())
+            else:
+                self._tensors[name] = tensor.detach().clone()
+        if any(tensor.is_cuda for tensor in self._tensors.values()):
+            self._taken = torch.cuda.Event()
+            self._taken.record()
 
     def on_cpu(self) -> dict[str, Tensor]:
-        """Return them on the CPU, without holding up what the GPU does meanwhile."""
-        if self._device is None or self._copied is None:
+        """Return them on the CPU, without holding up what a GPU does meanwhile."""
+        if self._taken is None:
             return {name: tensor.contiguous() for name, tensor in self._tensors.items()}
-        stream = torch.cuda.Stream(self._device)
-        stream.wait_event(self._copied)
+        stream = torch.cuda.Stream()
+        stream.wait_event(self._taken)
         with torch.cuda.stream(stream):
-            return {name: tensor.to("cpu").contiguous() for name, tensor in self._tensors.items()}
+            found = {name: tensor.to("cpu").contiguous() for name, tensor in self._tensors.items()}
+        self._tensors = {}  # a GPU's memory is for training
+        return found
 
 
 def list_checkpoints(folder: Path) -> list[Path]:

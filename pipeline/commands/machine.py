@@ -83,6 +83,17 @@ def add(commands: Any) -> None:
     _add_training(stages)
     stages.add_argument("--synthetic", action="store_true", help="from a batch in memory, not from images")
 
+    saving = add_command(
+        kinds, "checkpoint", _bench_checkpoint, "how long saving holds up training, beside torch.save"
+    )
+    saving.add_argument("recipe", nargs="?", default="resnet50", metavar="RECIPE", help="(default resnet50)")
+    add_science(saving)
+    saving.add_argument("--rounds", type=positive, default=10, help="savings of each kind (default 10)")
+    saving.add_argument(
+        "--runs", type=Path, default=RUNS, help="a folder on the disk to measure (default runs)"
+    )
+    saving.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default cpu)")
+
     tracking = add_command(
         kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
     )
@@ -197,6 +208,15 @@ def _training(options: argparse.Namespace) -> TrainingBench:
         images=options.images,
         cache=CACHE / "bench-images",
     )
+
+
+def _bench_checkpoint(options: argparse.Namespace) -> int:
+    from pipeline.bench.checkpoints import CheckpointBench, bench_checkpoint, checkpoint_text
+
+    bench = CheckpointBench(
+        recipe_of(options, DEMO_CLASSES), options.rounds, options.runs, device=options.device
+    )
+    return _answer(options, bench_checkpoint(bench, tell), checkpoint_text)
 
 
 def _bench_tracking(options: argparse.Namespace) -> int:

@@ -1,0 +1,171 @@
+"""`top1 bench checkpoint`: how long saving holds up training, beside torch.save. Heavy: torch.
+
+In turns, ours and PyTorch's usual way, on the same tensors and the same disk: what a run keeps of a network
+that has been trained a step. Ours is durable when the call that waits for it returns, torch.save's after an
+fsync; both are counted until then, too.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from pipeline import checkpoint, machine
+from pipeline.bench.figures import LEAST_ROUNDS, Timing, clock_cost, ratio_of
+from pipeline.columns import table
+from pipeline.errors import UsageError
+from pipeline.models import build, outputs_of
+from pipeline.optim import make_optimizer
+from recipes.schema import Recipe
+
+STALL_GOAL = 0.1  # seconds, for 25 million parameters
+
+
+@dataclass(frozen=True)
+class CheckpointBench:
+    """recipe: whose network and optimizer. folder: on the disk that is measured."""
+
+    recipe: Recipe
+    rounds: int
+    folder: Path
+    device: str = "cpu"
+
+
+def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Return the answer of `bench checkpoint --json`."""
+    if bench.rounds < LEAST_ROUNDS:
+        raise UsageError(f"--rounds {bench.rounds} tell no spread; give {LEAST_ROUNDS} or more.")
+    network, optimizer = _trained(bench)
+    state = {f"model/{name}": tensor for name, tensor in network.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        state |= {f"optimizer/{index}/{key}": v for key, v in values.items() if isinstance(v, torch.Tensor)}
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    stalls: dict[str, list[Timing]] = {"top1": [], "torch.save": []}
+    durable: dict[str, list[float]] = {"top1": [], "torch.save": []}
+    restores: dict[str, list[float]] = {"top1": [], "torch.save": []}
+    with tempfile.TemporaryDirectory(prefix=".top1-bench-", dir=bench.folder) as folder:
+        ours = checkpoint.CheckpointWriter(Path(folder))
+        for number in range(-1, bench.rounds):  # the first is not counted: memory is new to the process
+            tell(f"round       {number + 1} of {bench.rounds}")
+            found = {
+                "top1": _ours(ours, number + 1, state, bench.device),
+                "torch.save": _plain(Path(folder) / "plain.pt", state, bench.device),
+            }
+            for name, (stall, whole, restore) in found.items() if number >= 0 else ():
+                stalls[name].append(Timing(1, stall, stall))
+                durable[name].append(whole)
+                restores[name].append(restore)
+        size = checkpoint.list_checkpoints(Path(folder))[0].stat().st_size
+    ratio = ratio_of(stalls["top1"], stalls["torch.save"], clock_cost)
+    held_up = median(timing.seconds for timing in stalls["top1"])
+    return {
+        "machine": {
+            "recipe": bench.recipe.name,
+            "parameters_millions": sum(p.numel() for p in network.parameters()) / 1e6,
+            "bytes": size,
+            "device": bench.device,
+            "cpu": machine.cpu_model(),
+            "cpus": machine.cpus_allotted(),
+            "gpu": torch.cuda.get_device_name() if bench.device == "cuda" else None,
+            "rounds": bench.rounds,
+            **machine.versions(("torch",)),
+        },
+        "baseline": "torch.save",
+        "rows": [
+            {
+                "name": name,
+                "stall_seconds": median(timing.seconds for timing in stalls[name]),
+                "longest_stall_seconds": max(timing.seconds for timing in stalls[name]),
+                "durable_seconds": median(durable[name]),
+                "restore_seconds": median(restores[name]),
+                "ratio": ratio.value if name == "top1" else 1.0,
+                "spread": ratio.spread if name == "top1" else 0.0,
+            }
+            for name in stalls
+        ],
+        "goals": [{"name": "stall_seconds", "most": STALL_GOAL, "reached": held_up < STALL_GOAL}],
+    }
+
+
+def _trained(bench: CheckpointBench) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """Return a network and its optimizer after one update, with all the state that they will have."""
+    recipe = bench.recipe
+    torch.manual_seed(0)
+    network = build(recipe.model, recipe.regularization).to(bench.device)
+    optimizer = make_optimizer(network, recipe.optimizer, recipe.regularization)
+    side = recipe.data.geometry.size
+    images = torch.randn(2, len(recipe.data.normalize.mean), side, side, device=bench.device)
+    torch.stack([scores.square().mean() for scores in outputs_of(network(images))]).sum().backward()
+    optimizer.step()
+    return network, optimizer
+
+
+def _ours(
+    writer: checkpoint.CheckpointWriter, step: int, state: Mapping[str, torch.Tensor], device: str
+) -> tuple[float, float, float]:
+    """Return the seconds that saving held up its caller, took until durable, and that restoring took."""
+    start = _now(device)
+    writer.write(step, state, {}, best=False)
+    stall = _now(device) - start
+    writer.wait()
+    whole = _now(device) - start
+    start = _now(device)
+    found = checkpoint.load_newest(writer.folder)
+    assert found is not None  # it was just written
+    _put_back(found.tensors, state)
+    return stall, whole, _now(device) - start
+
+
+def _plain(path: Path, state: Mapping[str, torch.Tensor], device: str) -> tuple[float, float, float]:
+    start = _now(device)
+    with path.open("wb") as file:
+        torch.save(dict(state), file)
+        stall = _now(device) - start
+        file.flush()
+        os.fsync(file.fileno())
+    whole = _now(device) - start
+    start = _now(device)
+    _put_back(torch.load(path, weights_only=True), state)
+    return stall, whole, _now(device) - start
+
+
+@torch.no_grad()
+def _put_back(tensors: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in state.items():
+        tensor.copy_(tensors[name])
+
+
+def _now(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def checkpoint_text(answer: Mapping[str, Any]) -> str:
+    """Return the answer of `bench checkpoint --json` for people."""
+    facts = "  ".join(f"{name} {value}" for name, value in answer["machine"].items() if value is not None)
+    head = ("saved by", "held up s", "at most", "durable s", "restored s", "as fast", "spread")
+    rows = [
+        (
+            row["name"],
+            f"{row['stall_seconds']:.3f}",
+            f"{row['longest_stall_seconds']:.3f}",
+            f"{row['durable_seconds']:.2f}",
+            f"{row['restore_seconds']:.2f}",
+            f"{row['ratio']:.1f}",
+            f"{row['spread']:.1f}" if row["spread"] else "",
+        )
+        for row in answer["rows"]
+    ]
+    (goal,) = answer["goals"]
+    said = "reached" if goal["reached"] else "missed"
+    shown = table([head, *rows], right=range(1, 7))
+    return f"{facts}\n\n{shown}\n\ngoal  held up less than {goal['most']:g} s: {said}"
