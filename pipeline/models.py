@@ -84,20 +84,30 @@ def set_dropout(network: nn.Module, probability: float | None) -> None:
 
 
 class DeterministicPool(nn.AdaptiveAvgPool2d):
-    """Adaptive average pooling whose gradient on a GPU is the same each time: torch's own (2.15) is not.
-
-    What has the size asked for stays as it is, as in AlexNet and VGG at the sizes of their papers.
+    """Adaptive average pooling as two matrix products: torch's own (2.15) has on a GPU no gradient that is
+    the same each time. What has the size asked for stays as it is, as AlexNet's and VGG's at their papers'.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        same = tuple(x.shape[2:]) == (self.output_size, self.output_size)
-        return x if same or tuple(x.shape[2:]) == self.output_size else super().forward(x)
+        asked: Any = self.output_size
+        height, width = asked if isinstance(asked, tuple) else (asked, asked)
+        if tuple(x.shape[2:]) == (height, width):
+            return x
+        rows, columns = (_means(n, m, x) for n, m in zip(x.shape[2:], (height, width), strict=True))
+        return rows @ x @ columns.T
+
+
+def _means(length: int, parts: int, like: Tensor) -> Tensor:
+    """Return (parts, length): the weights of the mean over each part as adaptive pooling cuts them."""
+    weights = like.new_zeros(parts, length)
+    for part in range(parts):
+        first, end = part * length // parts, -(-(part + 1) * length // parts)
+        weights[part, first:end] = 1 / (end - first)
+    return weights
 
 
 def pool_deterministically(network: nn.Module) -> None:
-    """Replace every adaptive average pooling of a network by one that torch's deterministic mode accepts,
-    where the size of the images allows it.
-    """
+    """Replace every adaptive average pooling of a network by one that torch's deterministic mode accepts."""
     for name, module in list(network.named_modules()):
         if type(module) is nn.AdaptiveAvgPool2d:
             network.set_submodule(name, DeterministicPool(module.output_size))
