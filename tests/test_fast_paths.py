@@ -1,0 +1,84 @@
+"""What makes a step fast changes nothing of what a recipe says: compiling, fused updates, exact pooling."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import recipes
+from pipeline import checkpoint, runs
+from pipeline.cli import main
+from pipeline.journal import read
+from pipeline.models import DeterministicPool, pool_deterministically
+from pipeline.optim import make_optimizer
+from pipeline.plan import make_plan
+from pipeline.show import supposed_data
+from recipes.schema import SGD, AdamW, Regularization
+
+
+def test_a_compiled_network_trains_as_the_plain_one_and_its_checkpoint_has_the_same_names(
+    small_data, tmp_path
+):
+    found = {}
+    for choice in ("no", "yes"):
+        folder = tmp_path / choice
+        options = ["--data", str(small_data), "--tracking", "none", "--device", "cpu", "--log-every", "1"]
+        # No dropout: compiled, it draws other numbers from the same seed.
+        options += ["--set", "regularization.dropout=0.0", "--set", "schedule.epochs=1"]
+        options += ["--set", "schedule.milestones=(1,)", "--compile", choice]
+        assert main(["train", "alexnet+tiny", *options, "--run", str(folder)]) == 0
+        assert json.loads((folder / runs.PLAN).read_text())["compile"] == choice
+        found[choice] = (
+            [record["train/loss"] for record in read(folder)[0] if "train/loss" in record],
+            checkpoint.load(folder / runs.WEIGHTS).tensors,
+        )
+    (plain, plain_weights), (whole, whole_weights) = found["no"], found["yes"]
+    # Sums in another order: the first losses agree to rounding, which training then amplifies.
+    assert whole[0] == pytest.approx(plain[0], rel=1e-5)
+    assert whole == pytest.approx(plain, rel=0.05)
+    assert whole_weights.keys() == plain_weights.keys()
+    assert not any("_orig_mod" in name for name in whole_weights)
+
+
+def test_long_runs_on_a_gpu_are_compiled_unless_they_are_to_be_deterministic():
+    recipe = recipes.get("resnet50")
+    plan = make_plan(recipe, supposed_data(recipe), id="x", seed=0, threads=1)
+    assert plan.compiles(cuda=True)
+    assert not plan.compiles(cuda=False)
+    assert not replace(plan, deterministic=True).compiles(cuda=True)
+    assert not replace(plan, total_steps=100).compiles(cuda=True)  # shorter than it takes to compile
+    assert replace(plan, compile="yes").compiles(cuda=False)
+    assert not replace(plan, compile="no").compiles(cuda=True)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(lr=0.1, momentum=0.9, nesterov=True), AdamW(lr=0.01)])
+def test_a_fused_update_is_the_same_update(optimizer):
+    weights = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(5)
+        ).double()
+        images = torch.randn(8, 3, 6, 6, dtype=torch.double)
+        network(images)
+        own = make_optimizer(network, optimizer, Regularization(weight_decay=0.01), fused)
+        assert own.defaults["fused"] is (True if fused else None)
+        for _ in range(5):
+            own.zero_grad()
+            network(images).square().mean().backward()
+            own.step()
+        weights.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
+    torch.testing.assert_close(*weights, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (6, 6), (7, 9), (13, 13)])
+@pytest.mark.parametrize("asked", [1, 6, (7, 5)])
+def test_deterministic_pooling_is_adaptive_pooling(size, asked):
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(asked))
+    pool_deterministically(network)
+    assert isinstance(network[0], DeterministicPool)
+    images = torch.randn(2, 3, *size, dtype=torch.double)
+    torch.testing.assert_close(network(images), functional.adaptive_avg_pool2d(images, asked))
