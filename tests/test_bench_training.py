@@ -61,7 +61,11 @@ def test_bench_checkpoint_saves_all_that_a_run_keeps(bench, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [(["--rounds", "2"], "cannot tell a difference"), (["--batch", "2000"], "fewer than one --batch")],
+    [
+        (["--rounds", "2"], "cannot tell a difference"),
+        (["--batch", "2000"], "fewer than one --batch"),
+        (["--stage", "4"], "has the stages 0 to 0"),
+    ],
 )
 def test_a_bench_of_training_that_cannot_tell_is_refused(capsys, tmp_path, monkeypatch, options, expected):
     monkeypatch.chdir(tmp_path)

@@ -128,6 +128,9 @@ def _measure(
         )
     if bench.images < bench.batch:
         raise UsageError(f"--images {bench.images} are fewer than one --batch of {bench.batch}.")
+    stages = bench.recipe.progressive.stages if bench.recipe.progressive else 1
+    if bench.stage is not None and not 0 <= bench.stage < stages:
+        raise UsageError(f"--stage {bench.stage}: {bench.recipe.name} has the stages 0 to {stages - 1}.")
     with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
         tell(f"images      {bench.images} {'from ' + str(bench.data) if bench.data else 'generated'}")
         data = bench.data or generate(bench.cache, bench.images, bench.threads)
