@@ -1,11 +1,24 @@
-"""What one process's GPU does while it trains: memory and utilization, for the log. Heavy: torch."""
+"""What one process's GPU does: memory and utilization for the log, and when it has done it. Heavy: torch."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pynvml
 import torch
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Return the most GPU memory that torch has held since the process began, 0 for a CPU."""
+    return torch.cuda.max_memory_reserved(device) / 2**30 if device.type == "cuda" else 0.0
+
+
+def settled(device: torch.device) -> float:
+    """Wait until the device has done all that was asked of it; return the clock's time then."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def gpu_figures(device: torch.device) -> dict[str, float]:
@@ -13,13 +26,13 @@ def gpu_figures(device: torch.device) -> dict[str, float]:
 
     Memory is the most that torch has held since the process began, and what the device has in use, in GiB.
     Utilization is NVML's, percent of the last sampling period in which a kernel ran; where the driver does
-    not tell it (a slice of a GPU), it is left out. Nothing here waits for the device.
+    not tell it (a slice of a GPU), it is left out. Nothing of this waits for the device.
     """
     if device.type != "cuda":
         return {}
     free, total = torch.cuda.mem_get_info(device)
     found = {
-        "system/gpu_memory_peak_gib": torch.cuda.max_memory_reserved(device) / 2**30,
+        "system/gpu_memory_peak_gib": peak_memory_gib(device),
         "system/gpu_memory_used_gib": (total - free) / 2**30,
     }
     # RuntimeError: torch finds no library of the driver's.

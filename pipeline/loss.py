@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -11,15 +13,23 @@ from pipeline.models import outputs_of
 from pipeline.plan import MIXING_BLOCK
 from pipeline.progressive import Stage
 from pipeline.run import Run
+from recipes.schema import Model
 
 
 def micro_batch_loss(run: Run, batch: Batch, part: int, stage: Stage) -> Tensor:
     """Return the mean cross-entropy of pass `part` of a step, auxiliary heads added by their weights."""
-    recipe = run.plan.recipe
     images, targets, smoothing = _mixed(run, batch, part, stage)
-    main, *heads = outputs_of(run.model(images))
+    return weighted_loss(run.model(images), targets, run.plan.recipe.model, smoothing)
+
+
+def weighted_loss(answer: Any, targets: Tensor, model: Model, smoothing: float) -> Tensor:
+    """Return the mean cross-entropy of what a network answered, auxiliary heads added by their weights.
+
+    targets: (N,) classes or (N, K) shares of them.
+    """
+    main, *heads = outputs_of(answer)
     loss = functional.cross_entropy(main, targets, label_smoothing=smoothing)
-    weights = recipe.model.auxiliary.weights if recipe.model.auxiliary else ()
+    weights = model.auxiliary.weights if model.auxiliary else ()
     for weight, head in zip(weights, heads, strict=True):
         loss = loss + weight * functional.cross_entropy(head, targets, label_smoothing=smoothing)
     return loss

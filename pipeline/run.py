@@ -160,7 +160,7 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     frozen = freeze(network, plan)
     fused = cuda and accelerator.mixed_precision != "fp16"
     model, optimizer = accelerator.prepare(
-        compiled(network, plan) if plan.compiles(cuda) else network,
+        compiled(network, plan, cuda),
         make_optimizer(network, recipe.optimizer, recipe.regularization, fused),
     )
     manifest = _load_manifest(plan)
@@ -188,12 +188,15 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     )
 
 
-def compiled(network: nn.Module, plan: Plan) -> nn.Module:
-    """Return the network compiled for training, sharing its tensors; the network itself stays as it is.
+def compiled(network: nn.Module, plan: Plan, cuda: bool) -> nn.Module:
+    """Return the network compiled for training where the plan has that, else itself.
 
-    Each stage's image size and dropout is compiled by itself. Compiling again beyond that is an error: it
-    would go on for the whole run.
+    What is compiled shares the network's tensors; the network itself stays as it is. Each stage's image size
+    and dropout is compiled by itself. Compiling again beyond that is an error: it would go on for the whole
+    run.
     """
+    if not plan.compiles(cuda):
+        return network
     torch._dynamo.config.recompile_limit = COMPILED_FORMS * len(plan.stages)
     torch._dynamo.config.fail_on_recompile_limit_hit = True
     whole: nn.Module = torch.compile(network, dynamic=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,9 @@ from typing import Any
 import torch
 
 from pipeline import checkpoint, machine
-from pipeline.bench.figures import LEAST_ROUNDS, Timing, clock_cost, ratio_of
+from pipeline.bench.figures import Timing, check_rounds, clock_cost, facts_text, ratio_of
 from pipeline.columns import table
-from pipeline.errors import UsageError
+from pipeline.gpu import settled
 from pipeline.models import build, outputs_of
 from pipeline.optim import make_optimizer
 from recipes.schema import Recipe
@@ -41,9 +40,9 @@ class CheckpointBench:
 
 def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dict[str, Any]:
     """Return the answer of `bench checkpoint --json`."""
-    if bench.rounds < LEAST_ROUNDS:
-        raise UsageError(f"--rounds {bench.rounds} tell no spread; give {LEAST_ROUNDS} or more.")
+    check_rounds(bench.rounds)
     network, optimizer = _trained(bench)
+    device = torch.device(bench.device)
     state = {f"model/{name}": tensor for name, tensor in network.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         state |= {f"optimizer/{index}/{key}": v for key, v in values.items() if isinstance(v, torch.Tensor)}
@@ -56,8 +55,8 @@ def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dic
         for number in range(-1, bench.rounds):  # the first is not counted: memory is new to the process
             tell(f"round       {number + 1} of {bench.rounds}")
             found = {
-                "top1": _ours(ours, number + 1, state, bench.device),
-                "torch.save": _plain(Path(folder) / "plain.pt", state, bench.device),
+                "top1": _ours(ours, number + 1, state, device),
+                "torch.save": _plain(Path(folder) / "plain.pt", state, device),
             }
             for name, (stall, whole, restore) in found.items() if number >= 0 else ():
                 stalls[name].append(Timing(1, stall, stall))
@@ -109,32 +108,32 @@ def _trained(bench: CheckpointBench) -> tuple[torch.nn.Module, torch.optim.Optim
 
 
 def _ours(
-    writer: checkpoint.CheckpointWriter, step: int, state: Mapping[str, torch.Tensor], device: str
+    writer: checkpoint.CheckpointWriter, step: int, state: Mapping[str, torch.Tensor], device: torch.device
 ) -> tuple[float, float, float]:
     """Return the seconds that saving held up its caller, took until durable, and that restoring took."""
-    start = _now(device)
+    start = settled(device)
     writer.write(step, state, {}, best=False)
-    stall = _now(device) - start
+    stall = settled(device) - start
     writer.wait()
-    whole = _now(device) - start
-    start = _now(device)
+    whole = settled(device) - start
+    start = settled(device)
     found = checkpoint.load_newest(writer.folder)
     assert found is not None  # it was just written
     _put_back(found.tensors, state)
-    return stall, whole, _now(device) - start
+    return stall, whole, settled(device) - start
 
 
-def _plain(path: Path, state: Mapping[str, torch.Tensor], device: str) -> tuple[float, float, float]:
-    start = _now(device)
+def _plain(path: Path, state: Mapping[str, torch.Tensor], device: torch.device) -> tuple[float, float, float]:
+    start = settled(device)
     with path.open("wb") as file:
         torch.save(dict(state), file)
-        stall = _now(device) - start
+        stall = settled(device) - start
         file.flush()
         os.fsync(file.fileno())
-    whole = _now(device) - start
-    start = _now(device)
+    whole = settled(device) - start
+    start = settled(device)
     _put_back(torch.load(path, weights_only=True), state)
-    return stall, whole, _now(device) - start
+    return stall, whole, settled(device) - start
 
 
 @torch.no_grad()
@@ -143,15 +142,8 @@ def _put_back(tensors: Mapping[str, torch.Tensor], state: Mapping[str, torch.Ten
         tensor.copy_(tensors[name])
 
 
-def _now(device: str) -> float:
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
 def checkpoint_text(answer: Mapping[str, Any]) -> str:
     """Return the answer of `bench checkpoint --json` for people."""
-    facts = "  ".join(f"{name} {value}" for name, value in answer["machine"].items() if value is not None)
     head = ("saved by", "held up s", "at most", "durable s", "restored s", "as fast", "spread")
     rows = [
         (
@@ -168,4 +160,5 @@ def checkpoint_text(answer: Mapping[str, Any]) -> str:
     (goal,) = answer["goals"]
     said = "reached" if goal["reached"] else "missed"
     shown = table([head, *rows], right=range(1, 7))
+    facts = facts_text(answer["machine"])
     return f"{facts}\n\n{shown}\n\ngoal  held up less than {goal['most']:g} s: {said}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import machine
-from pipeline.bench.figures import LEAST_ROUNDS, Goal, Row, goal_json, row_json
-from pipeline.bench.images import generate, stage
+from pipeline.bench.figures import Goal, Row, check_rounds, goal_json, row_json
+from pipeline.bench.images import bench_files
 from pipeline.bench.rounds import interleaved
 from pipeline.errors import UsageError
 
@@ -38,18 +38,15 @@ class EvalBench:
 
 def bench_eval(bench: EvalBench, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measure; return the answer of `bench eval --json`."""
-    if bench.rounds < LEAST_ROUNDS:
-        raise UsageError(
-            f"--rounds {bench.rounds} cannot tell a difference from noise; {LEAST_ROUNDS} is the least."
-        )
+    check_rounds(bench.rounds)
     if bench.images % bench.batch:
         raise UsageError(f"--images {bench.images} is no multiple of --batch {bench.batch}.")
     kinds = ["", " ten_crop"] if bench.ten_crop else [""]
     rows = [Row(f"{name}{kind}", f"{_BASELINE}{kind}") for kind in kinds for name in (_BASELINE, "top1")]
     with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
-        tell(f"images      {bench.images} {'from ' + str(bench.data) if bench.data else 'generated'}")
-        data = bench.data or generate(bench.cache, bench.images, bench.threads)
-        files = stage(data, bench.images, Path(folder) / "files")
+        files = bench_files(
+            bench.data, bench.images, bench.cache, Path(folder) / "files", bench.threads, tell
+        )
         timings = interleaved({row.name: _told(bench, row.name, files) for row in rows}, bench.rounds, tell)
     goals = [goal for goal in _GOALS if goal.name in timings]
     return {

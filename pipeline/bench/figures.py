@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any, Literal
 
 from pipeline.columns import table
+from pipeline.errors import UsageError
 
 _CONFIDENCE = 0.95
 LEAST_ROUNDS = 6  # 1 - 2 / 2^5 is below that
@@ -67,9 +68,15 @@ class Goal:
 
 
 Timings = Mapping[str, Sequence[Timing]]  # by row, one a round
-
-
 Cost = Callable[[Timing], float]  # what is compared: of a round, the seconds of one kind
+
+
+def check_rounds(rounds: int) -> None:
+    """Raise UsageError where so few rounds tell no spread."""
+    if rounds < LEAST_ROUNDS:
+        raise UsageError(
+            f"--rounds {rounds} cannot tell a difference from noise; {LEAST_ROUNDS} is the least."
+        )
 
 
 def cpu_cost(timing: Timing) -> float:
@@ -119,27 +126,39 @@ def goal_json(goal: Goal, timings: Timings, cost: Cost = cpu_cost) -> dict[str, 
         "ratio": ratio.value,
         "spread": ratio.spread,
         "verdict": verdict,
+        "per": "CPU-second" if cost is cpu_cost else "second",
     }
 
 
 def bench_text(answer: Mapping[str, Any]) -> str:
     """Return the answer of `bench --json` for people."""
-    machine = "  ".join(f"{name} {value}" for name, value in answer["machine"].items())
-    head = ("loader", "images/s", "images/CPU-s", "ratio", "spread", "against", "")
-    rows = [head, *(_row_text(row) for row in answer["rows"])]
-    goals = [_goal_text(goal) for goal in answer["goals"]]
-    return "\n".join([machine, "", table(rows, right=(1, 2, 3, 4)), "", *goals]).rstrip()
+    head = ("loader", "images/s", "images/CPU-s", *COMPARED_HEAD)
+    rows = [
+        (
+            row["name"],
+            f"{row['images_per_second']:.0f}",
+            f"{row['images_per_cpu_second']:.0f}",
+            *compared_text(row),
+        )
+        for row in answer["rows"]
+    ]
+    shown = table([head, *rows], right=(1, 2, 3, 4))
+    return f"{facts_text(answer['machine'])}\n\n{shown}\n\n{goals_text(answer['goals'])}".rstrip()
 
 
 _VERDICTS = {"above": "faster", "below": "slower", "undecided": "undecided"}
+COMPARED_HEAD = ("ratio", "spread", "against", "")  # of what `compared_text` returns
 
 
-def _row_text(row: Mapping[str, Any]) -> tuple[str, ...]:
+def facts_text(facts: Mapping[str, Any]) -> str:
+    """Return one line of a bench's facts, those that there are none of left out."""
+    return "  ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+
+
+def compared_text(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return how a row of `row_json` compares: ratio, spread, against, verdict."""
     compared = row["verdict"] != "baseline"
     return (
-        row["name"],
-        f"{row['images_per_second']:.0f}",
-        f"{row['images_per_cpu_second']:.0f}",
         f"{row['ratio']:.3f}",
         f"{row['spread']:.3f}" if compared else "",
         row["against"] if compared else "",
@@ -147,10 +166,12 @@ def _row_text(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _goal_text(goal: Mapping[str, Any]) -> str:
-    return (
-        f"goal  {goal['name']} at least {goal['least']:g} x {goal['against']} per CPU-second: "
+def goals_text(goals: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line for each goal of `goal_json`."""
+    return "\n".join(
+        f"goal  {goal['name']} at least {goal['least']:g} x {goal['against']} per {goal['per']}: "
         f"{goal['ratio']:.3f} +-{goal['spread']:.3f}, {goal['verdict']}"
+        for goal in goals
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,6 +42,14 @@ _EXPONENT = 0.9  # amplitudes of photographs fall about as 1/f (Field 1987)
 # Grey levels; chosen so that the files weigh what ImageNet's do, 110 kB in the mean.
 _LUMINANCE, _CHROMINANCE = 46.0, 16.0
 _ELLIPSES = 12
+
+
+def bench_files(
+    data: Path | None, images: int, cache: Path, folder: Path, processes: int, tell: Callable[[str], None]
+) -> Path:
+    """Put the images of a bench into `folder`, of a prepared set or generated ones; return it."""
+    tell(f"images      {images} {'from ' + str(data) if data else 'generated'}")
+    return stage(data or generate(cache, images, processes), images, folder)
 
 
 def generate(folder: Path, images: int, processes: int) -> Path:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import machine
-from pipeline.bench.figures import LEAST_ROUNDS, Goal, Row, clock_cost, cpu_cost, goal_json, row_json
-from pipeline.bench.images import generate, pack, stage
+from pipeline.bench.figures import Goal, Row, check_rounds, clock_cost, cpu_cost, goal_json, row_json
+from pipeline.bench.images import bench_files, pack
 from pipeline.bench.rounds import interleaved
 from pipeline.errors import UsageError
 
@@ -75,10 +75,7 @@ class Variant:
 
 def bench_loader(bench: Bench, tell: Callable[[str], None]) -> dict[str, Any]:
     """Measure; return the answer of `bench loader --json`."""
-    if bench.rounds < LEAST_ROUNDS:
-        raise UsageError(
-            f"--rounds {bench.rounds} cannot tell a difference from noise; {LEAST_ROUNDS} is the least."
-        )
+    check_rounds(bench.rounds)
     if bench.images % bench.batch:
         raise UsageError(f"--images {bench.images} is no multiple of --batch {bench.batch}.")
     variants = variants_of(bench)
@@ -113,9 +110,7 @@ def _told(
     bench: Bench, variants: Sequence[Variant], folder: Path, tell: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
     """Stage the images; return what each row's process needs to know."""
-    tell(f"images      {bench.images} {'from ' + str(bench.data) if bench.data else 'generated'}")
-    data = bench.data or generate(bench.cache, bench.images, bench.threads)
-    files = stage(data, bench.images, folder / "files")
+    files = bench_files(bench.data, bench.images, bench.cache, folder / "files", bench.threads, tell)
     packed = pack(files, folder / "pack") if bench.storage else files
     return {
         variant.name: {

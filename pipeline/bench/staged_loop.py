@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-from pipeline.bench.training_loops import ENDLESS, Batches, Told, feed_of, open_top1, plan_of, read_told
+from pipeline.bench.training_feeds import ENDLESS, Batches, Told, feed_of, plan_of, read_told
+from pipeline.bench.training_loops import open_top1
+from pipeline.gpu import peak_memory_gib, settled
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
 from pipeline.train import train_steps
@@ -38,17 +40,17 @@ class Staged:
         """Yield them as a TrainLoader does."""
         rows = []
         for stage in self._plan.stages:
-            start = self._settled()
+            start = settled(self._device)
             yield from self._steps(1)
-            first = self._settled()
+            first = settled(self._device)
             yield from self._steps(LEAD_STEPS)
-            lead, self._waited = self._settled(), 0.0
+            lead, self._waited = settled(self._device), 0.0
             yield from self._steps(self._count)
-            rows.append(self._row(stage, first - start, self._settled() - lead))
+            rows.append(self._row(stage, first - start, settled(self._device) - lead))
         self._done(rows)
 
     def _row(self, stage: Stage, first: float, seconds: float) -> dict[str, Any]:
-        cuda, count = self._device.type == "cuda", self._count
+        count = self._count
         return {
             "stage": self._plan.stages.index(stage),
             "image_size": stage.image_size,
@@ -56,7 +58,7 @@ class Staged:
             "milliseconds_per_step": 1000 * seconds / count,
             "data_wait_share": self._waited / seconds,
             "first_step_seconds": first,
-            "gpu_memory_gib": torch.cuda.max_memory_reserved(self._device) / 2**30 if cuda else 0.0,
+            "gpu_memory_gib": peak_memory_gib(self._device),
         }
 
     def _steps(self, count: int) -> Batches:
@@ -65,11 +67,6 @@ class Staged:
             batch = next(self._batches)
             self._waited += time.perf_counter() - asked
             yield batch
-
-    def _settled(self) -> float:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
 
 
 def staged(told: Told) -> Plan:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.bench.images import generate, stage
-from pipeline.bench.training import TrainingBench, machine_of, plain, told_of
+from pipeline.bench.figures import facts_text
+from pipeline.bench.training import TrainingBench, files_of, machine_of, plain, told_of
 from pipeline.columns import table
 from pipeline.errors import Top1Error
 
@@ -28,9 +28,7 @@ def bench_stages(bench: TrainingBench, feed: str, tell: Callable[[str], None]) -
     Raises Top1Error where the loop fails, as it does when a stage needs more memory than there is.
     """
     with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
-        tell(f"images      {bench.images} {'from ' + str(bench.data) if bench.data else 'generated'}")
-        data = bench.data or generate(bench.cache, bench.images, bench.threads)
-        files = stage(data, bench.images, Path(folder) / "files")
+        files = files_of(bench, Path(folder), tell)
         recipe = plain(bench.recipe, bench.batch, keep=True)
         told = told_of(bench, recipe, files, Path(folder) / "run", feed=feed)
         tell(f"training    {bench.recipe.name}, {bench.steps} steps a stage")
@@ -49,7 +47,6 @@ def bench_stages(bench: TrainingBench, feed: str, tell: Callable[[str], None]) -
 
 def stages_text(answer: Mapping[str, Any]) -> str:
     """Return the answer of `bench stages --json` for people."""
-    facts = "  ".join(f"{name} {value}" for name, value in answer["machine"].items() if value is not None)
     head = ("stage", "pixels", "images/s", "ms/step", "data wait", "first step s", "GiB")
     rows = [
         (
@@ -63,4 +60,4 @@ def stages_text(answer: Mapping[str, Any]) -> str:
         )
         for row in answer["rows"]
     ]
-    return f"{facts}\n\n{table([head, *rows], right=range(7))}"
+    return f"{facts_text(answer['machine'])}\n\n{table([head, *rows], right=range(7))}"

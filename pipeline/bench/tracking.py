@@ -18,10 +18,9 @@ from statistics import median
 from typing import Any
 
 from pipeline import machine
-from pipeline.bench.figures import LEAST_ROUNDS, Timing, ratio_of
+from pipeline.bench.figures import Timing, check_rounds, clock_cost, facts_text, ratio_of
 from pipeline.bench.rounds import interleaved
 from pipeline.columns import table
-from pipeline.errors import UsageError
 from pipeline.serve import served
 
 BASELINE = "no tracking"
@@ -38,8 +37,7 @@ class Bench:
 
 def bench_tracking(bench: Bench, tell: Callable[[str], None]) -> dict[str, Any]:
     """Return the answer of `bench tracking --json`. Raises UsageError where there are too few rounds."""
-    if bench.rounds < LEAST_ROUNDS:
-        raise UsageError(f"--rounds {bench.rounds} tell no spread; give {LEAST_ROUNDS} or more.")
+    check_rounds(bench.rounds)
     with tempfile.TemporaryDirectory(prefix="top1-bench-tracking-") as folder, ExitStack() as stack:
         places = {BASELINE: None, **_servers(Path(folder), stack, tell)}
         told = {
@@ -86,7 +84,7 @@ def _servers(folder: Path, stack: ExitStack, tell: Callable[[str], None]) -> dic
 
 def _row(name: str, timings: Mapping[str, Sequence[Timing]], folder: Path) -> dict[str, Any]:
     mine, others = timings[name], timings[BASELINE]
-    wall = ratio_of(mine, others, lambda timing: timing.seconds)
+    wall = ratio_of(mine, others, clock_cost)
     cpu = ratio_of(mine, others)
     log = folder / "logs" / "sync.log"
     lines = log.read_text().splitlines() if log.exists() else []
@@ -109,10 +107,9 @@ def _row(name: str, timings: Mapping[str, Sequence[Timing]], folder: Path) -> di
 
 def tracking_text(answer: Mapping[str, Any]) -> str:
     """Return the answer of `bench tracking --json` for people."""
-    facts = "  ".join(f"{name} {value}" for name, value in answer["machine"].items())
     head = ("loop with", "ms/step", "speed", "spread", "CPU", "spread", "deliveries", "failures", "")
     rows = [head, *(_row_text(row) for row in answer["rows"])]
-    return f"{facts}\n\n{table(rows, right=range(1, 8))}"
+    return f"{facts_text(answer['machine'])}\n\n{table(rows, right=range(1, 8))}"
 
 
 def _row_text(row: Mapping[str, Any]) -> tuple[str, ...]:

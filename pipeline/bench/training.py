@@ -16,8 +16,20 @@ from statistics import median
 from typing import Any
 
 from pipeline import machine
-from pipeline.bench.figures import LEAST_ROUNDS, Goal, Timing, clock_cost, goal_json, ratio_of
-from pipeline.bench.images import generate, stage
+from pipeline.bench.figures import (
+    COMPARED_HEAD,
+    Goal,
+    Row,
+    Timings,
+    check_rounds,
+    clock_cost,
+    compared_text,
+    facts_text,
+    goal_json,
+    goals_text,
+    row_json,
+)
+from pipeline.bench.images import bench_files
 from pipeline.bench.rounds import interleaved
 from pipeline.columns import table
 from pipeline.errors import UsageError
@@ -122,19 +134,12 @@ def plain(recipe: Recipe, batch: int, keep: bool = False) -> Recipe:
 def _measure(
     bench: TrainingBench, rows: Sequence[_Row], goals: Sequence[Goal], tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    if bench.rounds < LEAST_ROUNDS:
-        raise UsageError(
-            f"--rounds {bench.rounds} cannot tell a difference from noise; {LEAST_ROUNDS} is the least."
-        )
-    if bench.images < bench.batch:
-        raise UsageError(f"--images {bench.images} are fewer than one --batch of {bench.batch}.")
+    check_rounds(bench.rounds)
     stages = bench.recipe.progressive.stages if bench.recipe.progressive else 1
     if bench.stage is not None and not 0 <= bench.stage < stages:
         raise UsageError(f"--stage {bench.stage}: {bench.recipe.name} has the stages 0 to {stages - 1}.")
     with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
-        tell(f"images      {bench.images} {'from ' + str(bench.data) if bench.data else 'generated'}")
-        data = bench.data or generate(bench.cache, bench.images, bench.threads)
-        files = stage(data, bench.images, Path(folder) / "files")
+        files = files_of(bench, Path(folder), tell)
         told = {
             row.name: told_of(
                 bench, row.recipe, files, Path(folder) / f"run{i}", row.loop, row.feed, row.accumulation
@@ -148,6 +153,13 @@ def _measure(
         "rows": [_row_json(row, timings) for row in rows],
         "goals": [goal_json(goal, timings, clock_cost) for goal in goals if goal.name in timings],
     }
+
+
+def files_of(bench: TrainingBench, folder: Path, tell: Callable[[str], None]) -> Path:
+    """Put the images of a bench into a folder below `folder`; return it. Raises UsageError for too few."""
+    if bench.images < bench.batch:
+        raise UsageError(f"--images {bench.images} are fewer than one --batch of {bench.batch}.")
+    return bench_files(bench.data, bench.images, bench.cache, folder / "files", bench.threads, tell)
 
 
 def told_of(
@@ -176,24 +188,14 @@ def told_of(
     }
 
 
-def _row_json(row: _Row, timings: Mapping[str, Sequence[Timing]]) -> dict[str, Any]:
-    mine, others = timings[row.name], timings[row.against]
-    ratio = ratio_of(mine, others, clock_cost)
-    verdicts = {"undecided": "undecided", "above": "faster", "below": "slower"}
-    return {
-        "name": row.name,
-        "against": row.against,
-        "rounds": len(mine),
-        "images": mine[0].images,
-        "images_per_second": median(timing.images / timing.seconds for timing in mine),
+def _row_json(row: _Row, timings: Timings) -> dict[str, Any]:
+    mine = timings[row.name]
+    return row_json(Row(row.name, row.against), timings, clock_cost) | {
         "milliseconds_per_step": median(
             1000 * timing.seconds / timing.images * row.recipe.data.batch_size for timing in mine
         ),
         "data_wait_share": median(timing.waited / timing.seconds for timing in mine),
         "gpu_memory_gib": max(timing.gpu_memory_gib for timing in mine),
-        "ratio": ratio.value,
-        "spread": ratio.spread,
-        "verdict": "baseline" if row.against == row.name else verdicts[ratio.beside(1.0)],
     }
 
 
@@ -222,27 +224,17 @@ def machine_of(bench: TrainingBench) -> dict[str, Any]:
 
 def training_text(answer: Mapping[str, Any]) -> str:
     """Return the answer of `bench step --json` or `bench train --json` for people."""
-    facts = "  ".join(f"{name} {value}" for name, value in answer["machine"].items() if value is not None)
-    head = ("loop", "images/s", "ms/step", "data wait", "GiB", "speed", "spread", "against", "")
-    rows = [head, *(_row_text(row) for row in answer["rows"])]
-    goals = [
-        f"goal  {goal['name']} at least {goal['least']:g} x {goal['against']}: "
-        f"{goal['ratio']:.3f} +-{goal['spread']:.3f}, {goal['verdict']}"
-        for goal in answer["goals"]
+    head = ("loop", "images/s", "ms/step", "data wait", "GiB", *COMPARED_HEAD)
+    rows = [
+        (
+            row["name"],
+            f"{row['images_per_second']:.0f}",
+            f"{row['milliseconds_per_step']:.2f}",
+            f"{row['data_wait_share']:.3f}",
+            f"{row['gpu_memory_gib']:.1f}" if row["gpu_memory_gib"] else "",
+            *compared_text(row),
+        )
+        for row in answer["rows"]
     ]
-    return "\n".join([facts, "", table(rows, right=range(1, 7)), "", *goals]).rstrip()
-
-
-def _row_text(row: Mapping[str, Any]) -> tuple[str, ...]:
-    compared = row["verdict"] != "baseline"
-    return (
-        row["name"],
-        f"{row['images_per_second']:.0f}",
-        f"{row['milliseconds_per_step']:.2f}",
-        f"{row['data_wait_share']:.3f}",
-        f"{row['gpu_memory_gib']:.1f}" if row["gpu_memory_gib"] else "",
-        f"{row['ratio']:.3f}",
-        f"{row['spread']:.3f}" if compared else "",
-        row["against"] if compared else "",
-        row["verdict"],
-    )
+    shown = table([head, *rows], right=range(1, 7))
+    return f"{facts_text(answer['machine'])}\n\n{shown}\n\n{goals_text(answer['goals'])}".rstrip()
