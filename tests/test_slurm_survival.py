@@ -18,15 +18,19 @@ RUN = ("alexnet", "--tiny", "--nodes", 2, "--gpus", 1, "--checkpoint-every", 3, 
 
 
 def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroken_one(site):
-    # Two jobs at once that share a node, with the same seed: neither joins the other.
-    (unbroken,), _ = site.submit(*RUN)
+    # Two jobs at once on the same nodes, with the same seed: neither joins the other.
     (run,), _ = site.submit(*RUN, cluster=site.describe("hasty", step_seconds=20))
     job = job_of(run)
+    site.wait(run, "it has nodes", lambda: site.state(job) == "RUNNING")
+    nodes = site.nodes(job)
+    (unbroken,), _ = site.submit(
+        *RUN, cluster=site.describe("beside", **{"sbatch.nodelist": ",".join(nodes)})
+    )
 
     # A time limit nears: agreed, saved at that very step, back to the queue.
     site.wait_for_step(unbroken, 1)
     site.wait_for_step(run, 10)
-    assert set(site.nodes(job)) & set(site.nodes(job_of(unbroken)))
+    assert nodes == site.nodes(job_of(unbroken))
     site.slurm("scancel", "--signal=USR2", job)
     site.wait_for_step(run, 20, attempt=2)
     first, second = read_attempts(run)
