@@ -182,6 +182,7 @@ def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
         values |= {"train/stage": run.plan.stages.index(stage) + 1}
         values |= {"train/gradient_norm": norms[0]} if norms else {}
         values |= gpu_figures(run.accelerator.device)
+        values |= run.books.report.watched(done, values)
         run.books.journal.append(done, run.plan.epoch_at(done), **values)
 
 
@@ -209,6 +210,7 @@ def validate(run: Run, done: int) -> bool:
         if raw:
             values |= {"val/raw_top1": raw.top1, "val/raw_top5": raw.top5}
         run.books.report.validated(done, score)
+        values |= run.books.report.watched(done, values)
         run.books.journal.append(done, last["epoch"], **values)
     return best
 
