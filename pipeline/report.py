@@ -180,6 +180,7 @@ class Report:
             "images_per_second": trained / seconds,
             "last": facts["last"],
             "best": facts["best"],
+            "not_finite": facts["skipped"],
             "results": [
                 result_of(index, evaluation, score)
                 | judged(facts["judged"], evaluation.protocol, score.images)

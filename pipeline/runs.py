@@ -25,6 +25,7 @@ EVALUATION = "evaluation"
 ENSEMBLE = "ensemble.json"
 ATTEMPTS = "attempts.jsonl"
 CHECKPOINTS = "checkpoints"
+NOT_FINITE = "not_finite"
 TRACKED = "sync.json"
 WEIGHTS = "weights.safetensors"
 

@@ -86,4 +86,6 @@ def _watching_problems(recipe: Recipe) -> list[str]:
         found.append(f"the epochs of curve must climb from 0 to {recipe.schedule.epochs:g} at most")
     if not all(0 <= top1 <= 100 for _, top1 in recipe.curve):
         found.append("curve is (epoch, top-1 in percent); a top-1 of it is not between 0 and 100")
+    if recipe.skips < 0:
+        found.append(f"skips is {recipe.skips}; it must be 0 or more")
     return found

@@ -658,6 +658,8 @@ class Recipe:
     report: which epochs the judged number is of: "last", or "median_of_last_five" (Goyal et al. 2017).
     curve: published points of the validation curve, (epoch, top-1 in percent); empty where there are none in
     numbers.
+    skips: how often a run may go back before a step whose loss is not finite and leave it out, with the step
+    before it, whose update may be what broke it; 0 ends the run.
     """
 
     name: str
@@ -676,5 +678,6 @@ class Recipe:
     starts_from: StartFrom | None = None
     report: Literal["last", "median_of_last_five"] = "last"
     curve: tuple[tuple[float, float], ...] = ()
+    skips: int = 0
     departures: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()  # what --set or --tiny changed; empty for a recipe of this book
