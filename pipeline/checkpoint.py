@@ -138,20 +138,35 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def newest_step(folder: Path) -> int:
-    """Return the step of the newest durable checkpoint by its name, 0 when there is none."""
-    files = list_checkpoints(folder)
-    return int(files[0].stem.removeprefix("step-")) if files else 0
+def newest_step(folder: Path, before: int | None = None) -> int:
+    """Return the step of the newest durable checkpoint by its name, 0 when there is none.
+
+    before: only those of fewer steps.
+    """
+    steps = map(_step_of, list_checkpoints(folder))
+    return next((step for step in steps if before is None or step < before), 0)
 
 
-def load_newest(folder: Path) -> Checkpoint | None:
-    """Return the newest whole checkpoint, skipping damaged ones with a warning; None when there is none."""
+def load_newest(folder: Path, before: int | None = None) -> Checkpoint | None:
+    """Return the newest whole checkpoint, skipping damaged ones with a warning; None when there is none.
+
+    before: only those of fewer steps.
+    """
     for path in list_checkpoints(folder):
+        if before is not None and _step_of(path) >= before:
+            continue
         try:
             return load(path)
         except Top1Error as error:
             warnings.warn(f"{error} Using the checkpoint before it.", stacklevel=2)
     return None
+
+
+def drop_later(folder: Path, step: int) -> None:
+    """Remove the checkpoints after a step: training goes on from there along another way."""
+    for path in list_checkpoints(folder):
+        if _step_of(path) > step:
+            path.unlink()
 
 
 def load(path: Path) -> Checkpoint:
@@ -201,6 +216,10 @@ def checksum(tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = No
 
 def _file_name(step: int) -> str:
     return f"step-{step:09d}.safetensors"
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
 
 
 def _replace_link(path: Path, link: Path) -> None:

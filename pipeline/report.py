@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline import attempts, machine, runs
+from pipeline.early_warning import EarlyWarning, NotFiniteError
 from pipeline.journal import write_json
 from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
 from pipeline.snapshot import keep_snapshot
+from pipeline.watch import Watch, watch_of
 from recipes.schema import Evaluation
 
 T = TypeVar("T")
@@ -54,6 +57,8 @@ class Report:
         self._top1: float | None = None
         self._written = 0.0
         self._saved = 0
+        self._watch: Watch | None = None
+        self._end_warning: list[EarlyWarning] = []
 
     def started(self, done: int) -> None:
         """Note the attempt, and from where it goes on."""
@@ -63,6 +68,7 @@ class Report:
             self.attempt = attempts.begin(self.folder, self._job, self._restart)
         attempts.note(self.folder, self.attempt, step=done, hardware=machine.hardware())
         keep_snapshot(self.folder, self.plan.recipe)
+        self._watch = watch_of(self.plan, self.folder, done)
         where = f"from step {done}" if done else "from the start"
         say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
         self._write_status("running", done)
@@ -102,6 +108,26 @@ class Report:
         )
         self._write_status("running", done)
 
+    def watched(self, done: int, values: Mapping[str, float]) -> dict[str, float]:
+        """Return what the record of `values` is to say of early warnings; tell of those that begin or end."""
+        assert self._watch is not None  # the attempt has started
+        changes = self._watch.see(done, self.plan.epoch_at(done), values)
+        for warning in self._watch.warnings:
+            if changes.get(f"warning/{warning.kind}"):
+                self._tell(f"warning  step {done}  {warning.kind}: {warning.text}")
+        for name in (name for name, limit in changes.items() if not limit):
+            self._tell(f"over     step {done}  {name.removeprefix('warning/')}")
+        if changes:
+            self._write_status("running", done)
+        return changes
+
+    def went_back(self, message: str) -> None:
+        self._tell(f"warning  {message}")
+
+    def _tell(self, text: str) -> None:
+        self._bar.clear()
+        say(text)
+
     def seconds_since_last_call(self) -> float:
         """Return the seconds of this attempt that no call has returned yet."""
         now = time.monotonic()
@@ -126,6 +152,8 @@ class Report:
     def failed(self, error: Exception) -> None:
         """Note that the attempt failed; one that never held the folder, or holds it no more, says nothing."""
         self._bar.clear()
+        if isinstance(error, NotFiniteError):
+            self._end_warning = [EarlyWarning("not_finite", error.step, str(error))]
         if self.attempt is not None and not isinstance(error, attempts.SupersededError):
             self._end(self._counted, f"{type(error).__name__}: {error}"[:500])
             self._write_status("failed", self._counted)
@@ -152,6 +180,7 @@ class Report:
             "images_per_second": trained / seconds,
             "last": facts["last"],
             "best": facts["best"],
+            "not_finite": facts["skipped"],
             "results": [
                 result_of(index, evaluation, score)
                 | judged(facts["judged"], evaluation.protocol, score.images)
@@ -176,6 +205,7 @@ class Report:
 
     def _write_status(self, state: str, done: int) -> None:
         self._written = time.monotonic()
+        watched = self._watch.warnings if self._watch else []
         status = {
             "state": state,
             "attempt": self.attempt,
@@ -186,6 +216,7 @@ class Report:
             "eta_seconds": self._eta(done),
             "top1": self._top1,
             "durable_step": self._saved,
+            "warnings": [asdict(warning) for warning in (*watched, *self._end_warning)],
             "time": time.time(),
         }
         write_json(self.folder / runs.STATUS, status, durable=False)

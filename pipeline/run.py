@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -59,9 +59,9 @@ class Run:
 
     network: the bare network, whose names are the checkpoint's; model: the same, averaging gradients.
     frozen: which of its layers stand still, and when.
-    losses: one per step since they were last read, on the device. scores: of the weights as they are now.
-    facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation,
-    and what the report rule judges.
+    losses: by step, since they were last read, on the device. scores: of the weights as they are now.
+    facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation, what the
+    report rule judges, and the steps whose loss was not finite, which are left out.
     """
 
     plan: Plan
@@ -75,11 +75,18 @@ class Run:
     loader: TrainLoader
     manifest: Manifest
     books: Books | None = None
-    losses: list[Tensor] = field(default_factory=list)
+    losses: dict[int, Tensor] = field(default_factory=dict)
     scores: dict[Evaluation, Score] = field(default_factory=dict)
     stop: Agreement = field(default_factory=Agreement)
     facts: dict[str, Any] = field(
-        default_factory=lambda: {"seconds": 0.0, "gpu_seconds": 0.0, "best": None, "last": None, "judged": []}
+        default_factory=lambda: {
+            "seconds": 0.0,
+            "gpu_seconds": 0.0,
+            "best": None,
+            "last": None,
+            "judged": [],
+            "skipped": [],
+        }
     )
 
     @property
@@ -89,9 +96,12 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(plan: Plan, folder: Path, report: Report) -> Iterator[tuple[Run, int]]:
+def open_run(
+    plan: Plan, folder: Path, report: Report, skipped: Sequence[int] = ()
+) -> Iterator[tuple[Run, int]]:
     """Join the other processes and bring the run to its newest checkpoint; yield it and the steps done.
 
+    skipped: the steps whose loss was not finite; the run goes back to before the last of them.
     Every rank calls this. Raises Top1Error when the folder is another process's, the data changed or the
     number of processes is not the plan's.
     """
@@ -99,8 +109,10 @@ def open_run(plan: Plan, folder: Path, report: Report) -> Iterator[tuple[Run, in
     main = accelerator.is_main_process
     with runs.only_writer(folder, report.takes_over) if main else contextlib.nullcontext():
         run = prepare(plan, folder, accelerator)
-        done = restore(run)
+        done = restore(run, skipped)
         if main:
+            if skipped:
+                checkpoint.drop_later(folder / runs.CHECKPOINTS, done)
             run.books = open_books(folder, report, done)
         try:
             yield run, done
@@ -214,8 +226,10 @@ def _load_manifest(plan: Plan) -> Manifest:
     return manifest
 
 
-def restore(run: Run) -> int:
+def restore(run: Run, skipped: Sequence[int] = ()) -> int:
     """Bring the run to its newest checkpoint, or to its first weights; return the steps done.
+
+    skipped: steps that broke the run; the checkpoint is one before the last of them.
 
     DDP rebuilds its buckets after the first step of a process, which changes the order of sums. Every
     start therefore makes throw-away passes before anything is restored: a resumed run then adds up its
@@ -224,7 +238,7 @@ def restore(run: Run) -> int:
     first_weights = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
     if run.accelerator.num_processes > 1:
         _throw_away_passes(run)
-    found = checkpoint.load_newest(run.folder / runs.CHECKPOINTS)
+    found = checkpoint.load_newest(run.folder / runs.CHECKPOINTS, before=skipped[-1] if skipped else None)
     if found and found.facts["plan"] != run.plan.id:
         raise Top1Error(f"{run.folder} holds checkpoints of another run. Start with another --run folder.")
     run.network.load_state_dict(found.part("model") if found else first_weights)
@@ -235,6 +249,8 @@ def restore(run: Run) -> int:
     if found:
         _load_optimizer(run.optimizer, found)
         run.facts.update({key: found.facts.get(key, value) for key, value in run.facts.items()})
+    if skipped:
+        run.facts["skipped"] = list(skipped)
     return found.step if found else 0
 
 

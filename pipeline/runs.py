@@ -25,6 +25,7 @@ EVALUATION = "evaluation"
 ENSEMBLE = "ensemble.json"
 ATTEMPTS = "attempts.jsonl"
 CHECKPOINTS = "checkpoints"
+NOT_FINITE = "not_finite"
 TRACKED = "sync.json"
 WEIGHTS = "weights.safetensors"
 
@@ -62,12 +63,14 @@ def write_next_plan(folder: Path, plan: Plan, attempt: int) -> Path:
 
 def newest_plan(folder: Path) -> Path:
     """Return the file of the plan that a run goes on with."""
-    numbers = {
-        int(match[1]): path
-        for path in folder.glob("plan.*.json")
-        if (match := re.fullmatch(r"plan\.(\d+)\.json", path.name))
-    }
-    return numbers[max(numbers)] if numbers else folder / PLAN
+    attempt = plan_attempt(folder)
+    return folder / f"plan.{attempt}.json" if attempt else folder / PLAN
+
+
+def plan_attempt(folder: Path) -> int:
+    """Return the attempt from which on a run's newest plan holds; 0 for its first plan."""
+    names = (re.fullmatch(r"plan\.(\d+)\.json", path.name) for path in folder.glob("plan.*.json"))
+    return max((int(match[1]) for match in names if match), default=0)
 
 
 def read_plan(folder: Path) -> Plan:

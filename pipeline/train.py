@@ -6,8 +6,9 @@ Knows what to do with a run at each step; not how it is built, restored or launc
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from pipeline import checkpoint, runs
 from pipeline.analysis import write_analysis
 from pipeline.data.loader import Batch, EvalLoader
 from pipeline.dense import form_of
-from pipeline.errors import Top1Error
 from pipeline.evaluate import Member, Score, evaluate
 from pipeline.gpu import gpu_figures
 from pipeline.judged import evaluations_of, is_judged, judged_record
 from pipeline.loss import micro_batch_loss
 from pipeline.models import set_dropout
+from pipeline.not_finite import GoBack, check_finite, is_left_out, leave_out
 from pipeline.plan import Plan
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
@@ -38,9 +39,23 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int
     """Train the run in `folder` from its newest checkpoint, or from the start, to its end.
 
     Every rank calls this. Returns Stop.NO when the run is finished, else why it was asked to stop, after a
-    checkpoint. Raises Top1Error when the loss is not finite, and for what `open_run` raises.
+    checkpoint. Raises Top1Error when the loss is not finite and the run may not go back (any more), and for
+    what `open_run` raises.
     """
-    with open_run(plan, folder, report) as (run, first_step):
+    skipped: tuple[int, ...] = ()
+    while True:
+        try:
+            return train_on(plan, folder, report, stop_asked, skipped)
+        except GoBack as back:
+            skipped = back.skipped
+        give_back_memory(plan)
+
+
+def train_on(
+    plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int], skipped: Sequence[int]
+) -> Stop:
+    """Train as `train` does, from before the last step of `skipped` where there is one; may raise GoBack."""
+    with open_run(plan, folder, report, skipped) as (run, first_step):
         run.stop = Agreement(stop_asked, run.accelerator.num_processes, run.accelerator.device)
         check_forms(run)
         done = train_steps(run, first_step)
@@ -53,6 +68,14 @@ def train(plan: Plan, folder: Path, report: Report, stop_asked: Callable[[], int
                 report.stopped(done, run.stop.reason.why)
             run.accelerator.wait_for_everyone()  # nobody leaves before the checkpoint is durable
         return run.stop.reason
+
+
+def give_back_memory(plan: Plan) -> None:
+    """Let go of a run that was left, whose parts hold each other, before it is built anew."""
+    gc.collect()
+    if torch.cuda.is_available() and plan.device != "cpu":
+        torch.compiler.reset()  # or the network to come counts as one compiled once too often
+        torch.cuda.empty_cache()
 
 
 def train_steps(run: Run, first_step: int) -> int:
@@ -90,6 +113,9 @@ def train_step(run: Run, step: int, batches: Iterable[Batch], logging: bool = Fa
     it would cost a pass over the gradients for nothing.
     """
     plan, accelerator = run.plan, run.accelerator
+    if is_left_out(run.facts["skipped"], step):
+        leave_out(run, step, batches)
+        return None
     regularization, progressive = plan.recipe.regularization, plan.recipe.progressive
     stage = stage_at(plan.stages, step)
     run.scores.clear()
@@ -118,7 +144,7 @@ def train_step(run: Run, step: int, batches: Iterable[Batch], logging: bool = Fa
     # A step that the fp16 scaler skipped moved no weight and must not move the average.
     if run.average and not run.optimizer.step_was_skipped:
         run.average.update(step)
-    run.losses.append(torch.stack(losses).sum())
+    run.losses[step] = torch.stack(losses).sum()
     return norm
 
 
@@ -161,19 +187,16 @@ def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
     """Read the losses since the last time and the gradient's norm, all at once, and write them down.
 
     waited: seconds since the last time that the loop waited for batches.
-    Raises Top1Error, naming the step, when one is not finite: nothing is saved after such a step.
+    Raises GoBack or Top1Error, naming the step, when one is not finite: nothing is saved after such a step.
     """
     norms = [] if norm is None else [norm.float()]
-    numbers = run.accelerator.reduce(torch.stack([*run.losses, *norms]), "mean").tolist()
+    if not run.losses:  # every step since was left out
+        return
+    numbers = run.accelerator.reduce(torch.stack([*run.losses.values(), *norms]), "mean").tolist()
     losses, norms = numbers[: len(run.losses)], numbers[len(run.losses) :]
+    steps = list(run.losses)
     run.losses.clear()
-    for step, loss in enumerate(losses, start=done - len(losses)):
-        if abs(loss) == float("inf") or loss != loss:
-            newest = checkpoint.newest_step(run.folder / runs.CHECKPOINTS)
-            raise Top1Error(
-                f"the loss of step {step} is {loss}, so training stopped. The newest checkpoint in "
-                f"{run.folder} is of step {newest}. Lower the rate, or look at the data of that step."
-            )
+    check_finite(run, dict(zip(steps, losses, strict=True)))
     if run.books:
         stage = stage_at(run.plan.stages, done - 1)
         values = run.books.report.progress(
@@ -182,6 +205,7 @@ def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
         values |= {"train/stage": run.plan.stages.index(stage) + 1}
         values |= {"train/gradient_norm": norms[0]} if norms else {}
         values |= gpu_figures(run.accelerator.device)
+        values |= run.books.report.watched(done, values)
         run.books.journal.append(done, run.plan.epoch_at(done), **values)
 
 
@@ -209,6 +233,7 @@ def validate(run: Run, done: int) -> bool:
         if raw:
             values |= {"val/raw_top1": raw.top1, "val/raw_top5": raw.top5}
         run.books.report.validated(done, score)
+        values |= run.books.report.watched(done, values)
         run.books.journal.append(done, last["epoch"], **values)
     return best
 

@@ -12,6 +12,7 @@ def problems(recipe: Recipe) -> list[str]:
         *_model_problems(recipe),
         *_target_problems(recipe),
         *_schedule_problems(recipe),
+        *_watching_problems(recipe),
     ]
     return [f"{recipe.name}: {problem}" for problem in found]
 
@@ -75,4 +76,16 @@ def _schedule_problems(recipe: Recipe) -> list[str]:
         found.append(f"optimizer.lr is {recipe.optimizer.lr}; it must be positive")
     if recipe.progressive and recipe.progressive.stages < 2:
         found.append("progressive.stages must be at least 2")
+    return found
+
+
+def _watching_problems(recipe: Recipe) -> list[str]:
+    found = []
+    epochs = [epoch for epoch, _ in recipe.curve]
+    if epochs != sorted(set(epochs)) or not all(0 <= epoch <= recipe.schedule.epochs for epoch in epochs):
+        found.append(f"the epochs of curve must climb from 0 to {recipe.schedule.epochs:g} at most")
+    if not all(0 <= top1 <= 100 for _, top1 in recipe.curve):
+        found.append("curve is (epoch, top-1 in percent); a top-1 of it is not between 0 and 100")
+    if recipe.skips < 0:
+        found.append(f"skips is {recipe.skips}; it must be 0 or more")
     return found

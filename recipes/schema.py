@@ -656,6 +656,10 @@ class Recipe:
     departures: what we knowingly do differently, one plain sentence each.
     validation: the protocol that is run after each epoch; only a view of progress, never judged.
     report: which epochs the judged number is of: "last", or "median_of_last_five" (Goyal et al. 2017).
+    curve: published points of the validation curve, (epoch, top-1 in percent); empty where there are none in
+    numbers.
+    skips: how often a run may go back before a step whose loss is not finite and leave it out, with the step
+    before it, whose update may be what broke it; 0 ends the run.
     """
 
     name: str
@@ -673,5 +677,7 @@ class Recipe:
     progressive: Progressive | None = None
     starts_from: StartFrom | None = None
     report: Literal["last", "median_of_last_five"] = "last"
+    curve: tuple[tuple[float, float], ...] = ()
+    skips: int = 0
     departures: tuple[str, ...] = ()
     modified: tuple[str, ...] = ()  # what --set or --tiny changed; empty for a recipe of this book

@@ -27,7 +27,10 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run stands; one row of `top1 status`, whose keys in JSON these are."""
+    """Where a run stands; one row of `top1 status`, whose keys in JSON these are.
+
+    warnings: what the run itself last found wrong (`pipeline.early_warning`): kind, step and text of each.
+    """
 
     run: str
     recipe: str
@@ -41,6 +44,7 @@ class Standing:
     images_per_second: float | None
     eta_seconds: float | None
     top1: float | None
+    warnings: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -72,6 +76,7 @@ def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
         images_per_second=status.get("images_per_second") if moving else None,
         eta_seconds=_time_left(status) if moving else None,
         top1=status.get("top1"),
+        warnings=tuple(status.get("warnings", ())),
     )
 
 

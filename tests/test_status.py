@@ -16,7 +16,7 @@ from slurm.status import standing
 
 KEYS = {
     "run", "recipe", "job", "state", "reason", "attempt", "epoch", "step", "total_steps", "images_per_second",
-    "eta_seconds", "top1",
+    "eta_seconds", "top1", "warnings",
 }  # fmt: skip
 
 

@@ -64,15 +64,26 @@ def _status(options: argparse.Namespace) -> int:
 
     head = ("run", "job", "state", "attempt", "epoch", "step", "img/s", "left", "top-1", "why")
     print(table([head, *(_row(one, options.runs) for one in found)], right=(3, 4, 5, 6, 7, 8)))
+    warned = [
+        (_name(one, options.runs), str(warning["kind"]), str(warning["step"]), str(warning["text"]))
+        for one in found
+        for warning in one.warnings
+    ]
+    if warned:
+        print("\n" + table([("run", "warning", "step", "what"), *warned], right=(2,)))
     return 0
+
+
+def _name(one: Standing, runs: Path) -> str:
+    folder = Path(one.run)
+    return str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder)
 
 
 def _row(one: Standing, runs: Path) -> tuple[str, ...]:
     from pipeline.report import duration
 
-    folder = Path(one.run)
     return (
-        str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder),
+        _name(one, runs),
         one.job or "-",
         one.state,
         str(one.attempt or "-"),
