@@ -13,7 +13,7 @@ import recipes
 from pipeline import warning_rules, watch
 from pipeline.attempts import begin, note
 from pipeline.cli import main
-from pipeline.data.storage import Storage
+from pipeline.data import bulk_read
 from pipeline.early_warning import Log, Onset
 from pipeline.journal import Journal, read
 from pipeline.plan import DataFacts, make_plan
@@ -334,8 +334,10 @@ def test_a_rate_of_nothing_is_dead_learning_and_status_shows_it(small_data, tmp_
 
 
 def test_a_slow_storage_starves_the_training(small_data, tmp_path, monkeypatch, capsys):
-    stored = Storage.stored
-    monkeypatch.setattr(Storage, "stored", lambda *of: time.sleep(0.08) or stored(*of))
+    read_pieces = bulk_read.read_pieces
+    monkeypatch.setattr(
+        bulk_read, "read_pieces", lambda *of: time.sleep(0.08 * len(of[0])) or read_pieces(*of)
+    )
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(warning_rules, "RECENT_SECONDS", 1.0)
     recipe = replace(recipes.get("lenet5"), schedule=Piecewise(((2, 1e-3),)))
