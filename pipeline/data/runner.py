@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -34,23 +36,51 @@ class Runner:
         """
         fed, self._idle = self._idle or _Fed(self._graph, self._device, self._most_images), None
         fed.rows = iter(rows)
-        gpu = self._device.device_id
-        while True:
-            try:
-                (images,) = fed.pipeline.run(None if gpu is None else torch.cuda.current_stream(gpu))
-            except StopIteration:
-                break
-            yield _tensors(images, self._graph.stacks)
+        try:
+            for images in fed:
+                yield _tensors(images, self._graph.stacks)
+        finally:
+            fed.finish()
         fed.pipeline.reset()
         self._idle = fed
 
 
 class _Fed:
-    """A pipeline with the rows it is fed from."""
+    """A pipeline with the rows it is fed from.
+
+    On the CPU, DALI works on the arrays of a row themselves, which saves a copy of every file. On a GPU they
+    are copied: it may still be reading them when the images come, which it makes in a stream's order.
+    """
 
     def __init__(self, graph: Graph, device: Device, most_images: int) -> None:
         self.rows: Iterator[Row] = iter(())
-        self.pipeline = _build(graph, device, most_images, lambda: next(self.rows))
+        self._gpu = device.device_id
+        self._in_work: deque[Row] = deque()
+        self.pipeline = _build(graph, device, most_images, self._next_row)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the images of each row as DALI has them."""
+        while True:
+            stream = None if self._gpu is None else torch.cuda.current_stream(self._gpu)
+            self.pipeline.schedule_run()
+            try:
+                (images,) = self.pipeline.outputs(stream)
+            except StopIteration:
+                return
+            self._in_work.popleft()
+            yield images
+
+    def finish(self) -> None:
+        """Wait for the rows in work, of which nobody will see the images, before their arrays may go."""
+        while not self.pipeline.empty():
+            with contextlib.suppress(RuntimeError):  # one that cannot be made is done with too
+                self.pipeline.outputs()
+        self._in_work.clear()
+
+    def _next_row(self) -> Row:
+        row = next(self.rows)
+        self._in_work.append(row)
+        return row
 
 
 def _build(graph: Graph, device: Device, most_images: int, source: Callable[[], Row]) -> Any:
@@ -62,7 +92,9 @@ def _build(graph: Graph, device: Device, most_images: int, source: Callable[[], 
         enable_conditionals=graph.needs_conditionals,
     )
     def pipeline() -> DataNode:
-        nodes = fn.external_source(source=source, num_outputs=graph.inputs, batch=True)
+        nodes = fn.external_source(
+            source=source, num_outputs=graph.inputs, batch=True, no_copy=device.device_id is None
+        )
         return graph.images(nodes, device)
 
     built = pipeline()
