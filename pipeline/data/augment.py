@@ -1,7 +1,8 @@
 """A recipe's augmentations as operations of the loader: numbers drawn from counters, pixels made in DALI.
 
 Whatever changes pixels is drawn as a program (`augment_program`), a few steps an image, and all images run
-through one node of the graph: compiled code on the CPU (`augment_cpu`), torch on a GPU (`augment_torch`).
+through compiled code on the CPU, one node of the graph (`augment_cpu`), and through torch on a GPU, after the
+graph (`augment_torch`, `tail`).
 Nothing branches in DALI. Magnitudes are numbers inside the batch: a stage changes them, nothing is rebuilt.
 
 Not here: flips and crops (the loader's), mixing of images (`pipeline.mixing`), noise in erased boxes
@@ -76,11 +77,7 @@ class ProgramOperation:
     def graph(self, images: DataNode, inputs: list[DataNode]) -> DataNode:
         from nvidia.dali import fn
 
-        if images.device == "gpu":
-            changed = _torch_node(images, inputs[0].gpu())
-        else:
-            changed = _compiled_operator()(images, inputs[0])
-        return fn.reinterpret(changed, layout="HWC")
+        return fn.reinterpret(_compiled_operator()(images, inputs[0]), layout="HWC")
 
 
 @dataclass(frozen=True)
@@ -170,19 +167,3 @@ def _compiled_operator() -> Any:
         outs_ndim=[3],
         ins_ndim=[3, 2],
     )
-
-
-def _torch_node(images: DataNode, programs: DataNode) -> DataNode:
-    from nvidia.dali.plugin.pytorch import fn as torch_fn
-
-    return torch_fn.torch_python_function(
-        images, programs, function=_run_in_torch, device="gpu", batch_processing=True
-    )
-
-
-def _run_in_torch(images: list[Any], programs: list[Any]) -> list[Any]:
-    import torch
-
-    from pipeline.data import augment_torch
-
-    return list(augment_torch.run(torch.stack(images), torch.stack(programs).cpu().numpy()).unbind())

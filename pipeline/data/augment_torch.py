@@ -16,13 +16,15 @@ from pipeline.data.augment_program import Code, Program
 def run(images: Tensor, programs: Program) -> Tensor:
     """Return what `programs`, (N, steps, WIDTH), make of `images`, (N, H, W, 3) uint8; the input stays."""
     images = images.clone()
+    # One copy to the device: each waits for the device's work so far.
+    kinds = programs[..., 0].astype(np.int64)
+    order = torch.from_numpy(np.argsort(kinds, axis=0, kind="stable")).to(images.device)
+    rows = torch.from_numpy(np.ascontiguousarray(programs)).to(images.device)
     for number in range(programs.shape[1]):
-        rows = programs[:, number]
-        for code in np.unique(rows[:, 0]):
+        codes, counts = np.unique(kinds[:, number], return_counts=True)
+        for code, which in zip(codes, order[:, number].split(counts.tolist()), strict=True):
             if code != Code.KEEP:
-                which = torch.from_numpy(np.flatnonzero(rows[:, 0] == code)).to(images.device)
-                those = torch.from_numpy(rows[rows[:, 0] == code]).to(images.device)
-                images[which] = _apply(Code(int(code)), images[which], those)
+                images[which] = _apply(Code(int(code)), images[which], rows[which, number])
     return images
 
 
@@ -98,8 +100,9 @@ def _tables(code: Code, images: Tensor, rows: Tensor) -> Tensor:
 
 
 def _histograms(images: Tensor) -> Tensor:
-    counts = torch.bincount(_slots(images).flatten(), minlength=len(images) * 768)
-    return counts.view(-1, 3, 256)
+    slots = _slots(images).flatten()
+    counts = torch.zeros(len(images) * 768, dtype=torch.int64, device=images.device)  # bincount would wait
+    return counts.scatter_add_(0, slots, torch.ones_like(slots)).view(-1, 3, 256)
 
 
 def _stretch(images: Tensor, values: Tensor, single: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ pipeline.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -62,7 +62,7 @@ class Feed:
         # Looked at before they are fed again. What comes out does not depend on it.
         self._suspects: set[int] = set()
 
-    def run(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Chunk, Images]]:
+    def run(self, chunks: Iterable[Chunk]) -> Generator[tuple[Chunk, Images], None, None]:
         """Yield the images of each chunk, with the chunk as it was made: its draw names what was seen."""
         read = self._read(chunks)
         made: deque[Chunk] = deque()  # in the pipeline, not yet come out

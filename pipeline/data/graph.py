@@ -114,6 +114,7 @@ class Training:
     A GPU makes them (H, W, C).
 
     crops: whether a crop follows the resize; elsewhere the resized window is the result.
+    normalize: None leaves uint8 (H, W, C) to what comes after (`tail.py`).
 
     DALI resizes a window as if its outermost pixels went on beyond it, where Pillow leaves out what is
     beyond and weighs the rest more. Reducing, they therefore differ in the outermost row and column
@@ -126,7 +127,7 @@ class Training:
     crops: bool
     interpolation: Interpolation
     antialias: bool
-    normalize: Normalize
+    normalize: Normalize | None
     operations: tuple[Operation, ...] = ()
     stacks: bool = True
 
@@ -146,17 +147,22 @@ class Training:
         drawn = [(operation, operation.draw(draw)) for operation in self.operations]
         row += [array for operation, arrays in drawn if operation.where != "mean" for array in arrays]
         offsets = [arrays[0] for operation, arrays in drawn if operation.where == "mean"]
-        return row + ([np.asarray(self.normalize.mean, np.float32) + sum(offsets)] if offsets else [])
+        mean = self.normalize.mean if self.normalize else ()
+        return row + ([np.asarray(mean, np.float32) + sum(offsets)] if offsets else [])
 
     def images(self, nodes: list[DataNode], device: Device) -> DataNode:
         encoded, remaining = nodes[: self.decoding.inputs], iter(nodes[self.decoding.inputs :])
         images = self._resized(self.decoding.images(encoded, device), remaining)
         pixels, normalized = self._placed(remaining)
         mirror = 0
-        if pixels and isinstance(pixels[-1][0], Flip):  # the last of them costs nothing in the normalization
+        if (
+            self.normalize and pixels and isinstance(pixels[-1][0], Flip)
+        ):  # the last of them costs nothing in the normalization
             mirror = pixels.pop()[1][0]
         for operation, inputs in pixels:
             images = operation.graph(images, inputs)
+        if self.normalize is None:
+            return images
         images = fn.crop_mirror_normalize(
             images,
             mirror=mirror,

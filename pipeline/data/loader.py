@@ -7,7 +7,8 @@ before, at any world size, thread count and prefetch depth.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Literal
@@ -15,6 +16,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from pipeline.data.ahead import made_ahead
 from pipeline.data.augment_erasing import fill_with_noise
 from pipeline.data.bad_files import BadFile, most_bad_files, too_many
 from pipeline.data.feed import Chunk, Feed
@@ -24,6 +26,7 @@ from pipeline.data.operation import Draw
 from pipeline.data.resize import resized_crops
 from pipeline.data.sampling import Indices, Shard, epoch_order, repeat_numbers, steps_per_epoch
 from pipeline.data.split import Split
+from pipeline.data.tail import cut
 from pipeline.errors import Top1Error
 from pipeline.progressive import Stage
 from recipes.schema import (
@@ -71,7 +74,7 @@ class TrainLoader:
     stages: cover every step that will be asked for; they give the image size and the RandAugment magnitude.
     repeats: times each image comes in a row (repeated augmentation).
     max_bad_share: the share of the split's images (one at least) that may fail to decode, as this rank meets
-    them; one more raises Top1Error. on_bad_file: is told of each once, in the thread that asks for batches.
+    them; one more raises Top1Error. on_bad_file: is told of each once, in the thread that makes batches.
     """
 
     def __init__(
@@ -106,9 +109,13 @@ class TrainLoader:
         # The graph erases with zeros; noise is made where the images are.
         self._noisy = [a for a in data.augment if isinstance(a, RandomErasing) and a.fill == "noise"]
         self._passes_together = max(1, _IMAGES_TOGETHER // shard.micro_batch)
+        graph, self._tail = training_graph(data), None
+        if device_id is not None:
+            graph, self._tail = cut(graph)
+        self._device_id = device_id
         self._feed = Feed(
             split,
-            training_graph(data),
+            graph,
             self._windows,
             self._note_bad_file,
             Device(device_id, threads, prefetch),
@@ -120,15 +127,23 @@ class TrainLoader:
 
         Epochs follow each other without a pause. The iterator may be left at any point.
         """
-        for chunk, images in self._feed.run(self._chunks(first_step, end_step)):
-            if images.is_cuda:  # the graph made them (N, H, W, C); as a view they are channels_last
-                images = images.permute(0, 3, 1, 2)
-            for erasing in self._noisy:
-                fill_with_noise(images, erasing, chunk.draw)
+        made = self._made(first_step, end_step)
+        for chunk, images in made if self._device_id is None else made_ahead(made, self._device_id):
             labels, indices = _labels(self._split, chunk, images), torch.from_numpy(chunk.draw.indices)
             for number, step in enumerate(chunk.steps):
                 part = slice(number * self._shard.micro_batch, (number + 1) * self._shard.micro_batch)
                 yield Batch(images[part], labels[part], indices[part], step)
+
+    def _made(self, first_step: int, end_step: int) -> Generator[tuple[Chunk, torch.Tensor], None, None]:
+        """Yield chunks and their finished images (N, C, H, W)."""
+        with closing(self._feed.run(self._chunks(first_step, end_step))) as fed:
+            for chunk, images in fed:
+                if images.is_cuda:  # they leave this thread, and DALI's buffers must not
+                    images = self._tail.images(images, chunk.draw) if self._tail else images.clone()
+                    images = images.permute(0, 3, 1, 2)  # from (N, H, W, C); as a view they are channels_last
+                for erasing in self._noisy:
+                    fill_with_noise(images, erasing, chunk.draw)
+                yield chunk, images
 
     def _chunks(self, first_step: int, end_step: int) -> Iterator[Chunk]:
         """Cut the passes of some steps into chunks; none reaches across an epoch or a stage."""

@@ -1,0 +1,96 @@
+"""What a GPU's loader does beside the CPU's: operations in torch after DALI, batches made in a thread."""
+
+import threading
+
+import pytest
+import torch
+
+from pipeline.data.ahead import made_ahead
+from pipeline.data.feed import Feed
+from pipeline.data.graph import Device, training_graph
+from pipeline.data.loader import Shard, TrainLoader
+from pipeline.data.manifest import Manifest
+from pipeline.data.tail import cut
+from pipeline.progressive import Stage
+from recipes.schema import (
+    ColorJitter,
+    Data,
+    HorizontalFlip,
+    Lighting,
+    Normalize,
+    RandAugment,
+    RandomErasing,
+    RandomResizedCrop,
+    Rotation,
+)
+
+NORMALIZE = Normalize((120.0, 110.0, 100.0), (60.0, 61.0, 62.0))
+CROP = RandomResizedCrop(48)
+LIGHTING = Lighting(0.1)
+BOX = RandomErasing(probability=0.7, fill="zero")
+
+
+def loader(folder, data):
+    split = Manifest.load(folder).split("train")
+    return split, TrainLoader(
+        split, data, [Stage(0, 100, 0, 1, 48)], seed=3, batch_size=16, shard=Shard(0, 1, 16)
+    )
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        (HorizontalFlip(), RandAugment(9.0, 2, "torchvision")),
+        (HorizontalFlip(), LIGHTING, RandAugment(9.0, 2, "google"), BOX),
+        (RandAugment(5.0, 1, "timm"), HorizontalFlip(), ColorJitter(0.4, 0.4, 0.4, 0.1), LIGHTING),
+        (BOX, Rotation(10.0), HorizontalFlip()),
+    ],
+)
+def test_the_cut_graph_and_its_tail_make_what_the_whole_graph_makes(small_data, augment):
+    data = Data(16, (CROP, *augment), NORMALIZE)
+    split, whole = loader(small_data, data)
+    head, tail = cut(training_graph(data))
+    feed = Feed(split, head, whole._windows, pytest.fail, Device(), most_images=64)
+    batches = whole.batches(0, 4)
+    for chunk, images in feed.run(whole._chunks(0, 4)):
+        assert images.dtype == torch.uint8
+        made = tail.images(images, chunk.draw).permute(0, 3, 1, 2)
+        expected = torch.cat([next(batches).images for _ in chunk.steps])
+        torch.testing.assert_close(made, expected, rtol=0, atol=2e-6)
+
+
+def test_a_graph_without_programs_is_not_cut():
+    graph = training_graph(Data(16, (CROP, HorizontalFlip(), LIGHTING, BOX), NORMALIZE))
+    assert cut(graph) == (graph, None)
+
+
+def counted(count, closed, fails=False):
+    try:
+        for number in range(count):
+            yield number, torch.tensor(number)
+        if fails:
+            raise ValueError("the sixth")
+    finally:
+        closed.append(threading.current_thread())
+
+
+def test_items_come_in_order_and_the_generator_is_closed():
+    closed = []
+    assert [(n, int(t)) for n, t in made_ahead(counted(5, closed), None)] == [(n, n) for n in range(5)]
+    assert len(closed) == 1
+
+
+def test_what_the_generator_raises_comes_after_the_items_before_it():
+    items = made_ahead(counted(5, [], fails=True), None)
+    assert [next(items)[0] for _ in range(5)] == list(range(5))
+    with pytest.raises(ValueError, match="the sixth"):
+        next(items)
+
+
+def test_leaving_early_closes_the_generator_and_ends_its_thread():
+    closed, before = [], threading.active_count()
+    items = made_ahead(counted(100, closed), None)
+    assert next(items)[0] == 0
+    items.close()
+    assert len(closed) == 1
+    assert threading.active_count() == before
