@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 
 import pynvml
@@ -19,6 +20,18 @@ def settled(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+@functools.cache
+def take_priority(device: torch.device) -> None:
+    """Have this thread's kernels go before those of other streams, which make batches, on its GPU.
+
+    A batch made meanwhile otherwise takes its time from the step: 70.6 ms instead of 66.0 for ResNet-50 and
+    256 images on an H100, where the step alone takes 64.1.
+    """
+    stream = torch.cuda.Stream(device, priority=-1)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    torch.cuda.set_stream(stream)
 
 
 def gpu_figures(device: torch.device) -> dict[str, float]:

@@ -29,6 +29,7 @@ from pipeline.ema import WeightAverage
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Score
 from pipeline.freeze import Frozen, freeze
+from pipeline.gpu import take_priority
 from pipeline.journal import Journal, cut_back
 from pipeline.models import build, outputs_of, pool_deterministically
 from pipeline.optim import make_optimizer
@@ -142,6 +143,8 @@ def start_accelerator(plan: Plan) -> Accelerator:
             DistributedDataParallelKwargs(broadcast_buffers=False),
         ],
     )
+    if cuda:
+        take_priority(accelerator.device)
     # A missing environment variable otherwise trains N independent networks in silence.
     if accelerator.num_processes != plan.gpus:
         raise Top1Error(

@@ -1,13 +1,14 @@
 """What a GPU's loader does beside the CPU's: operations in torch after DALI, batches made in a thread."""
 
 import threading
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from pipeline.data.ahead import made_ahead
 from pipeline.data.feed import Feed
-from pipeline.data.graph import Device, training_graph
+from pipeline.data.graph import Decoding, Device, _window, training_graph
 from pipeline.data.loader import Shard, TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.data.tail import cut
@@ -62,6 +63,24 @@ def test_the_cut_graph_and_its_tail_make_what_the_whole_graph_makes(small_data, 
 def test_a_graph_without_programs_is_not_cut():
     graph = training_graph(Data(16, (CROP, HorizontalFlip(), LIGHTING, BOX), NORMALIZE))
     assert cut(graph) == (graph, None)
+
+
+@dataclass(frozen=True)
+class WholeDecoding(Decoding):
+    """Decodes as on a GPU, but on the CPU."""
+
+    def images(self, nodes, device):
+        return _window(nodes, {"jpeg_fancy_upsampling": True}, whole=True)
+
+
+def test_a_window_of_a_whole_decoded_image_is_the_window_decoded_alone(small_data):
+    split, whole = loader(small_data, Data(16, (CROP,), NORMALIZE))
+    made = []
+    for decoding in (Decoding("window", "rgb"), WholeDecoding("window", "rgb")):
+        feed = Feed(split, decoding, whole._windows, pytest.fail, Device(), most_images=64)
+        made.append([image for _, images in feed.run(whole._chunks(0, 8)) for image in images])
+    assert len(made[0]) == 8 * 16
+    assert all(map(torch.equal, *made))
 
 
 def counted(count, closed, fails=False):

@@ -1,4 +1,4 @@
-"""What is done to images on a GPU after DALI, in torch: from the first program on to the normalized images.
+"""What is done to images on a GPU after DALI, in torch, where programs of augmentations are among it.
 
 The steps of programs differ from image to image. DALI would hand Python each image and take each back, which
 costs more than the steps. On the CPU all of this is in the graph.
@@ -21,18 +21,14 @@ from recipes.schema import Normalize
 
 
 def cut(graph: Training) -> tuple[Training, Tail | None]:
-    """Return the part of a graph that DALI is to do on a GPU, and the rest; None where DALI does all."""
+    """Return the part of a graph that DALI is to do on a GPU, and the rest; None where DALI does all.
+
+    All operations go where the programs are: DALI's flip before a program is a kernel an image.
+    """
     if all(operation.where != "pixels" or isinstance(operation, Flip) for operation in graph.operations):
         return graph, None
-    from pipeline.data.augment import ProgramOperation  # most recipes have no such augmentation
-
-    programs = [isinstance(operation, ProgramOperation) for operation in graph.operations]
-    first = programs.index(True)
-    before, after = graph.operations[:first], graph.operations[first:]
-    head = tuple(operation for operation in before if operation.where == "pixels")
-    rest = (*(operation for operation in before if operation.where != "pixels"), *after)
     assert graph.normalize is not None
-    return replace(graph, operations=head, normalize=None), Tail(rest, graph.normalize)
+    return replace(graph, operations=(), normalize=None), Tail(graph.operations, graph.normalize)
 
 
 @dataclass(frozen=True)
