@@ -27,7 +27,7 @@ class Job:
     """What SLURM is asked for, and what runs there.
 
     runs: folders, one, or one for each task of the array. command: a shell command that a task runs.
-    after: job that must have ended well before this one starts.
+    after: job that must have ended well before this one starts, or several with colons between.
     """
 
     name: str
@@ -50,16 +50,17 @@ def cpus_per_task(cluster: Cluster, tasks_per_node: int) -> int:
 
 def batch_text(cluster: Cluster, job: Job) -> str:
     """Return the whole script."""
-    return "\n".join(
-        [
-            "#!/bin/bash",
-            *(f"#SBATCH --{line}" for line in _options(cluster, job)),
-            "",
-            *cluster.setup,
-            *_run_folder(job.runs),
-            _body(_exports(cluster, job), job.command),
-        ]
-    )
+    exports = _exports(cluster, job)
+    return "\n".join([*_head(cluster, job), *_run_folder(job.runs), _body(exports, job.command)])
+
+
+def plain_text(cluster: Cluster, job: Job) -> str:
+    """Return a script that runs the job's command once."""
+    return "\n".join([*_head(cluster, job), _exports(cluster, job), "", f"exec {job.command}", ""])
+
+
+def _head(cluster: Cluster, job: Job) -> list[str]:
+    return ["#!/bin/bash", *(f"#SBATCH --{line}" for line in _options(cluster, job)), "", *cluster.setup]
 
 
 def _options(cluster: Cluster, job: Job) -> list[str]:

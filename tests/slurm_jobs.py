@@ -39,6 +39,9 @@ LENET = recipes.get("lenet5")
 GOOD = replace(LENET, name="good", schedule=Piecewise(periods=((1, 5e-4),)))
 BAD = replace(GOOD, name="bad", data=replace(LENET.data, normalize=Normalize(mean=(20.0,), std=(1e-38,))))
 CHILD = replace(GOOD, name="child", starts_from=StartFrom("bad"))
+AVERAGE = replace(LENET.targets[0], ensemble=2)
+OF_BAD = replace(AVERAGE, members=("pair", "bad"))
+PAIR = replace(GOOD, name="pair", targets=(AVERAGE, OF_BAD))
 LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-from slurm_jobs import job_of, losses, top1
+from slurm_jobs import ENDED, job_of, losses, top1
 
 from pipeline.attempts import read_attempts
 from pipeline.checkpoint import newest_step
@@ -65,6 +65,30 @@ def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_i
     assert states == ["finished", "failed", "cancelled", "finished"]
     assert "the loss of step" in rows[str(runs[1])]["reason"]
     assert f"{rows[str(runs[0])]['top1']:.2f}" in top1("logs", job_of(runs[0]), "--runs", site.home / "runs")
+
+
+def test_a_published_average_is_measured_after_its_runs_and_not_where_one_fails(site, own):
+    _, said = site.submit(own["PAIR"], own["BAD"], "--gpus", 1, "--average")
+    never = re.search(r"their average, job (\d+)", said)[1]
+    runs, said = site.submit(own["PAIR"], "--seeds", 0, 1, "--gpus", 1, "--average")
+    job, log = re.search(r"their average, job (\d+), after all of them, log (.+)$", said, re.M).groups()
+    site.wait(runs[0], f"job {job} ended", lambda: site.state(job) in ENDED)
+    assert site.state(job) == "COMPLETED", Path(log).read_text()
+    (folder,) = (site.home / "runs" / "pair").glob("*-ensemble2")
+    (result,) = json.loads((folder / "result.json").read_text())["results"]
+    assert (result["target"], result["images"]) == (0, 40)
+    members = json.loads((folder / "ensemble.json").read_text())["members"]
+    assert [member["run"] for member in members] == [str(run) for run in runs]
+    again = top1("eval", "--ensemble", *runs, "--runs", folder / "again", "--json")
+    assert json.loads(again[again.index("{") :])["top1"] == result["top1"]
+    site.wait(runs[0], f"job {never} ended", lambda: site.state(never) in ENDED)
+    assert site.state(never) == "CANCELLED"
+
+
+def test_an_average_that_nobody_published_is_refused_before_anything_is_submitted(site, own):
+    said = top1("submit", own["GOOD"], "--seeds", 0, 1, "--gpus", 1, "--average", "--data", site.data,
+                "--dry-run", "--cluster", site.describe("default"), "--device", "cpu", code=1)  # fmt: skip
+    assert "no published number is the average of 2 good" in said
 
 
 def test_two_nodes_of_two_train_like_one_process_and_the_run_goes_on_as_one(site):

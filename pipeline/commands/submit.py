@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +65,11 @@ def add(commands: Any) -> None:
     submit.add_argument(
         "--seeds", type=int, nargs="+", metavar="N", help="a run of each recipe with each seed"
     )
+    submit.add_argument(
+        "--average",
+        action="store_true",
+        help="and measure the average of all these runs, a published ensemble, when they have ended well",
+    )
     submit.add_argument("--after", metavar="JOB", help="start when that job, or that run's, has ended well")
     submit.add_argument("--local", action="store_true", help="submitit's local executor, on this machine")
     submit.add_argument(
@@ -87,6 +95,10 @@ def _submit(options: argparse.Namespace) -> int:
         options.after = _job_to_wait_for(options.after)
     planned = _plan_all(options, data_facts(options.data))
     checks.check_folder(options.runs, [request.plan for request in planned])
+    if options.average:
+        from slurm.average import average_of
+
+        average_of(planned)
     _say_git_state(planned[0].plan)
     if cluster is not None:
         return _submit_slurm(options, cluster, planned)
@@ -95,7 +107,16 @@ def _submit(options: argparse.Namespace) -> int:
     if options.parallel > 1 and any(request.parent for request in planned):
         raise UsageError("runs that begin with each other's weights run one after the other: no --parallel.")
     _write(planned)
-    return _run_local(options, [(request.folder, request.plan) for request in planned])
+    code = _run_local(options, [(request.folder, request.plan) for request in planned])
+    if options.average and code == 0:
+        from slurm.average import command
+
+        tell("average     of their networks")
+        processes = options.gpus if planned[0].plan.device != "cpu" else 1
+        line = command(planned, options.runs, shlex.quote(sys.executable), processes)
+        code = subprocess.run(shlex.split(line), check=False).returncode
+    tell(f"next        top1 leaderboard --runs {options.runs}")
+    return code
 
 
 def _cluster(options: argparse.Namespace) -> Cluster:
@@ -169,23 +190,29 @@ def _plan_one(
 
 
 def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[Request]) -> int:
-    from slurm import checks
+    from slurm import average, checks
     from slurm.launch import SUBMITTED, scripts, submit_all
     from slurm.queue import has_slurm
 
     home = options.runs.resolve() / SUBMITTED
-    rendered = list(scripts(cluster, planned, home, options.parallel))
+    rendered = [(_describe(g), text) for g, text in scripts(cluster, planned, home, options.parallel)]
+    if options.average:
+        text = average.script(cluster, planned, options.runs, home, ["IDS-OF-RUNS"])
+        rendered.append(("the average of their networks", text))
     if has_slurm():
         for _, text in rendered:
             checks.check_script(text, str(options.cluster))
     elif options.dry_run:
         tell("unchecked   there is no SLURM here, so it has not judged what follows")
     if options.dry_run:
-        for group, text in rendered:
-            print(f"# {_describe(group)}\n{text}")
+        for what, text in rendered:
+            print(f"# {what}\n{text}")
         return 0
     _write(planned)
     jobs = submit_all(cluster, planned, home, options.parallel, tell)
+    if options.average:
+        job = average.submit(average.script(cluster, planned, options.runs, home, jobs.values()))
+        tell(f"submitted   their average, job {job}, after all of them, log {home}/average-{job}.log")
     runs = f" --runs {options.runs}" if options.runs != RUNS else ""
     tell(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
     return 0
@@ -234,5 +261,4 @@ def _run_local(options: argparse.Namespace, planned: list[tuple[Path, Plan]]) ->
             failures.append(str(error))
     for failure in failures:
         tell(f"top1: {failure}")
-    tell(f"next        top1 leaderboard --runs {options.runs}")
     return 1 if failures else 0
