@@ -14,6 +14,7 @@ from pipeline.errors import Top1Error
 from pipeline.journal import read_json_or_none
 from pipeline.plan import Plan
 from slurm.job import run_task
+from slurm.launch import Request
 
 NO_TIME_LIMIT = 60 * 24 * 365  # minutes; submitit's local executor otherwise ends a job after five
 POLL_SECONDS = 0.2
@@ -21,36 +22,42 @@ POLL_SECONDS = 0.2
 
 @dataclass
 class Submitted:
-    """A run that was handed over: its folder, its plan, its job."""
+    """A run that was handed over: its folder, its plan, its job; none where it was not started after all."""
 
     folder: Path
     plan: Plan
-    job: submitit.Job[bool]
+    job: submitit.Job[bool] | None
 
     @property
     def log(self) -> Path:
         """What the main process printed."""
-        return Path(self.job.paths.stderr)
+        return Path(self.job.paths.stderr) if self.job else self.folder / "logs"
 
 
-def submit_local(
-    plans: list[tuple[Path, Plan]], parallel: int, tell: Callable[[str], None]
-) -> Iterator[Submitted]:
+def submit_local(requests: list[Request], parallel: int, tell: Callable[[str], None]) -> Iterator[Submitted]:
     """Run jobs on this machine, `parallel` at a time, and yield each when it has ended.
 
+    A run that begins with another's weights waits for it, and is not started where that did not finish.
     tell: receives each new line the main process of a run prints.
     """
-    waiting, running = list(plans), list[Submitted]()
+    waiting, running = list(requests), list[Submitted]()
+    finished = dict.fromkeys((request.folder for request in requests), False)
     told: dict[Path, int] = {}
     while waiting or running:
-        while waiting and len(running) < parallel:
-            folder, plan = waiting.pop(0)
-            running.append(Submitted(folder, plan, _start(folder, plan)))
+        busy = {one.folder for one in waiting} | {run.folder for run in running}
+        for one in [request for request in waiting if request.parent not in busy]:
+            if one.parent and not finished.get(one.parent, True):
+                waiting.remove(one)
+                yield Submitted(one.folder, one.plan, None)
+            elif len(running) < parallel:
+                waiting.remove(one)
+                running.append(Submitted(one.folder, one.plan, _start(one.folder, one.plan)))
         for run in list(running):
-            ended = run.job.done()
+            ended = run.job is None or run.job.done()
             told[run.folder] = _tell_news(run, told.get(run.folder, 0), tell)
             if ended:
                 running.remove(run)
+                finished[run.folder] = _state(run) == "finished"
                 yield run
         time.sleep(POLL_SECONDS)
 
@@ -81,12 +88,20 @@ def _tell_news(run: Submitted, start: int, tell: Callable[[str], None]) -> int:
 
 def check_ended(run: Submitted) -> str:
     """Return how a run ended, "finished" or "stopped". Raises Top1Error, naming its log, when it failed."""
+    if run.job is None:
+        raise Top1Error(
+            f"{run.plan.recipe.name} was not started: the run whose weights it begins with did not finish."
+        )
     error = run.job.exception()
     if error is not None:
         raise Top1Error(
             f"{run.plan.recipe.name} failed: {_last_line(str(error))} "
             f"See {run.log}; the same `top1 train --run {run.folder}` goes on from its last checkpoint."
         )
+    return _state(run)
+
+
+def _state(run: Submitted) -> str:
     status = read_json_or_none(run.folder / runs.STATUS) or {}
     return str(status.get("state", "unknown"))
 

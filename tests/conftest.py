@@ -59,9 +59,9 @@ def site(slurm_programs, small_data, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def own(site):
-    """Recipes of one's own: one ends soon, one fails and has a child, two are a pair, one is endless."""
+    """Recipes of one's own: one ends soon, one fails, each has a child, two are a pair, one is endless."""
     from slurm_jobs import RECIPES
 
     path = site.home / "own.py"
     path.write_text(RECIPES)
-    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "CHILD", "PAIR", "LONG")}
+    return {name: f"{path}:{name}" for name in ("GOOD", "BAD", "CHILD", "HEIR", "PAIR", "LONG")}

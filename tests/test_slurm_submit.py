@@ -91,6 +91,17 @@ def test_an_average_that_nobody_published_is_refused_before_anything_is_submitte
     assert "no published number is the average of 2 good" in said
 
 
+def test_on_this_machine_too_a_run_waits_for_the_one_whose_weights_it_begins_with(own, site, tmp_path):
+    names = (own["CHILD"], own["HEIR"], own["BAD"], own["GOOD"])
+    said = top1("submit", *names, "--local", "--parallel", 3, "--data", site.data, "--runs", tmp_path,
+                "--tracking", "none", "--device", "cpu", code=1)  # fmt: skip
+    assert re.findall(r"^finished +(\w+)", said, re.M) == ["good", "heir"]
+    assert "top1: child was not started: the run whose weights it begins with did not finish." in said
+    (heir,) = (tmp_path / "heir").iterdir()
+    (good,) = (tmp_path / "good").iterdir()
+    assert json.loads((heir / "plan.json").read_text())["init_weights"] == str(good)
+
+
 def test_two_nodes_of_two_train_like_one_process_and_the_run_goes_on_as_one(site):
     # No dropout (keyed by rank) and no batch norm: only the order of sums may differ.
     arguments = ("alexnet", "--tiny", "--set", "schedule.epochs=6", "--set", "schedule.milestones=(4,)",

@@ -104,10 +104,8 @@ def _submit(options: argparse.Namespace) -> int:
         return _submit_slurm(options, cluster, planned)
     if options.dry_run or options.after:
         raise UsageError("--dry-run and --after are for SLURM; leave --local out.")
-    if options.parallel > 1 and any(request.parent for request in planned):
-        raise UsageError("runs that begin with each other's weights run one after the other: no --parallel.")
     _write(planned)
-    code = _run_local(options, [(request.folder, request.plan) for request in planned])
+    code = _run_local(options, planned)
     if options.average and code == 0:
         from slurm.average import command
 
@@ -248,12 +246,12 @@ def _say_git_state(plan: Plan) -> None:
         tell(f"commit      {plan.commit[:12]}{changed}")
 
 
-def _run_local(options: argparse.Namespace, planned: list[tuple[Path, Plan]]) -> int:
+def _run_local(options: argparse.Namespace, planned: list[Request]) -> int:
     from slurm.submit import check_ended, submit_local
 
     failures = []
-    for folder, plan in planned:
-        tell(f"submitted   {plan.recipe.name}, folder {folder}")
+    for request in planned:
+        tell(f"submitted   {request.plan.recipe.name}, folder {request.folder}")
     for run in submit_local(planned, options.parallel, tell):
         try:
             tell(f"{check_ended(run):11} {run.plan.recipe.name}, folder {run.folder}")
