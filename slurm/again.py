@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.plan import Plan, split_batch
 from slurm.batch import cpus_per_task
 from slurm.checks import check_folder, check_gpus, check_script, check_slurm
 from slurm.cluster import Cluster
-from slurm.launch import SUBMITTED, Request, scripts, submit_all
+from slurm.launch import SUBMITTED, Request, read_job, scripts, submit_all
 from slurm.queue import queued
 from slurm.status import LIVE, job_of, standing
 
@@ -54,6 +55,19 @@ def requeue(
     return submit_all(cluster, [request], home, None, tell)[folder]
 
 
+def go_on_after(folder: Path, job: str, tell: Callable[[str], None]) -> None:
+    """Submit the job that goes on with a run once this `job`, which may not go back to the queue, has ended.
+
+    The same shape and cluster. What waits for the run itself waits for `job` and is cancelled with it.
+    Raises Top1Error where the run was not submitted by `top1 submit`.
+    """
+    known = read_job(folder)
+    if known is None:
+        raise Top1Error(f"{folder} was not submitted by `top1 submit`, so its script is not ours to submit.")
+    request = Request(folder, runs.read_plan(folder), known.nodes, follows=job)
+    submit_all(known.cluster, [request], folder.resolve().parent.parent / SUBMITTED, None, tell)
+
+
 def check_may_go_on(folder: Path) -> None:
     """Raise Top1Error when a run is finished, or its job is still SLURM's."""
     now = standing(folder, queued())
@@ -65,3 +79,10 @@ def check_may_go_on(folder: Path) -> None:
         raise Top1Error(
             f"{folder} is {now.state}: {who} has it. `top1 cancel {folder}` saves and ends it first."
         )
+
+
+if __name__ == "__main__":  # in a job that ends: `python -m slurm.again RUN JOB`
+    try:
+        go_on_after(Path(sys.argv[1]), sys.argv[2], print)
+    except Top1Error as error:
+        sys.exit(str(error))

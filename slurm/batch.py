@@ -28,6 +28,7 @@ class Job:
 
     runs: folders, one, or one for each task of the array. command: a shell command that a task runs.
     after: job that must have ended well before this one starts, or several with colons between.
+    follows: job that must have ended, well or not.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Job:
     log: str
     parallel: int | None = None
     after: str | None = None
+    follows: str | None = None
     exports: tuple[tuple[str, str], ...] = field(default_factory=tuple)
 
 
@@ -79,7 +81,7 @@ def _options(cluster: Cluster, job: Job) -> list[str]:
         "gpus-per-node": str(job.gpus_per_node or ""),
         "cpus-per-task": str(job.cpus_per_task),
         "array": f"0-{len(job.runs) - 1}{limit}" if several else "",
-        "dependency": f"afterok:{job.after}" if job.after else "",
+        "dependency": _dependency(job),
         "kill-on-invalid-dep": "yes" if job.after else "",
         "output": job.log,
         "open-mode": "append",
@@ -87,7 +89,14 @@ def _options(cluster: Cluster, job: Job) -> list[str]:
         **dict(cluster.sbatch),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in texts.items() if value]
-    return [*lines, *(["exclusive"] if cluster.exclusive else []), "requeue"]
+    requeue = "requeue" if cluster.requeue else "no-requeue"
+    return [*lines, *(["exclusive"] if cluster.exclusive else []), requeue]
+
+
+def _dependency(job: Job) -> str:
+    if job.follows:
+        return f"afterany:{job.follows}"
+    return f"afterok:{job.after}" if job.after else ""
 
 
 def _run_folder(runs: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ class Cluster:
 
     gpus_per_node: 0 is a cluster without; --gpus then counts processes.
     signal_seconds: SLURM may send the signal up to a minute earlier.
+    requeue: false where jobs may not go back to the queue; a run's next job is then another one.
     sbatch: further options of sbatch, e.g. {"mail-type": "FAIL"}.
     """
 
@@ -36,6 +37,7 @@ class Cluster:
     signal_seconds: int = 120
     constraint: str = ""
     exclusive: bool = False
+    requeue: bool = True
     setup: tuple[str, ...] = ()
     python: str = ""
     interface: str = ""

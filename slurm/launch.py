@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.errors import Top1Error
 from pipeline.journal import read_json_or_none, write_json
@@ -28,7 +29,7 @@ SUBMITTED = ".submitit"  # among the runs: submitit's pickles and scripts
 class Request:
     """A planned run on so many nodes. parent: the run folder that must be finished before it starts.
 
-    after: a job that must end well before it starts.
+    after: a job that must end well before it starts. follows: one that must end, well or not.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class Request:
     nodes: int
     parent: Path | None = None
     after: str | None = None
+    follows: str | None = None
 
     @property
     def tasks_per_node(self) -> int:
@@ -111,6 +113,7 @@ def job_of(
         log=str(log),
         parallel=parallel,
         after=after or first.after,
+        follows=first.follows,
         exports=(("SUBMITIT_EXECUTOR", "slurm"),),
     )
 
@@ -149,9 +152,18 @@ def write_job(request: Request, cluster: Cluster, id: str) -> None:
     write_json(request.folder / JOB, facts)
 
 
-def read_job(folder: Path) -> tuple[str, Cluster] | None:
-    """Return (job, cluster) of a run that was submitted, None for another."""
+class Known(NamedTuple):
+    """What job.json says: the job, the cluster as it was described, the nodes of the run."""
+
+    job: str
+    cluster: Cluster
+    nodes: int
+
+
+def read_job(folder: Path) -> Known | None:
+    """Return what is known of a run that was submitted, None for another."""
     facts = read_json_or_none(folder / JOB)
     if facts is None:
         return None
-    return str(facts["job"]), cluster_from_dict(dict(facts["cluster"]), str(folder / JOB))
+    cluster = cluster_from_dict(dict(facts["cluster"]), str(folder / JOB))
+    return Known(str(facts["job"]), cluster, int(facts["nodes"]))

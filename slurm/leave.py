@@ -76,14 +76,24 @@ def _ended_where_it_began(folder: Path) -> bool:
 
 def _requeue(folder: Path, task: Task) -> None:
     done = _scontrol("requeue", str(task.job))
+    if done.returncode == 0:
+        say(f"job {task.job} goes back to the queue")
+        return
+    refusal = f"SLURM did not put job {task.job} back into the queue: {done.stderr.strip()}."
+    say(f"{refusal} Another job is to go on")
+    # What SLURM told this job of itself is not so in the next one.
+    own = ("SLURM_", "SBATCH_", "SUBMITIT_")
+    env = {key: text for key, text in os.environ.items() if not key.startswith(own) or key == "SLURM_CONF"}
+    command = [sys.executable, "-m", "slurm.again", str(folder), str(task.job)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
         error = Top1Error(
-            f"SLURM did not put job {task.job} back into the queue: {done.stderr.strip()}. The run is saved; "
-            f"`top1 requeue {folder}` goes on."
+            f"{refusal} {done.stderr.strip()} The run is saved; `top1 requeue {folder}` goes on."
         )
         give_up(folder, error)
         raise error
-    say(f"job {task.job} goes back to the queue")
+    say(done.stdout.strip())
+    give_up(folder, Top1Error("the run goes on in another job"))
 
 
 def _scontrol(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -82,9 +82,9 @@ def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
 
 def job_of(folder: Path) -> str | None:
     """Return the job that runs a run or ran it last: of `top1 submit`, or of an sbatch script."""
-    submitted = read_job(folder)
-    if submitted:
-        return submitted[0]
+    known = read_job(folder)
+    if known:
+        return known.job
     attempts = read_attempts(folder)
     return attempts[-1].job if attempts else None
 

@@ -91,6 +91,22 @@ def test_an_average_that_nobody_published_is_refused_before_anything_is_submitte
     assert "no published number is the average of 2 good" in said
 
 
+def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
+    (run,), _ = site.submit(own["LONG"], "--gpus", 1, cluster=site.describe("strict", requeue=False))
+    job = job_of(run)
+    site.wait_for_step(run, 20)
+    site.slurm("scancel", "--signal=USR2", job)
+    site.wait(run, "another job", lambda: job_of(run) != job)
+    site.wait_for_step(run, read_attempts(run)[0].end_step + 5, attempt=2)
+    first, second = read_attempts(run)
+    assert second.step == first.end_step >= 20
+    assert (second.job, second.restart) == (job_of(run), 0)
+    assert site.state(job) == "FAILED"  # and was not tried again
+    top1("cancel", run, "--runs", site.home / "runs")
+    site.wait_for_end(run, "CANCELLED")
+    assert [step for step, _ in losses(run)] == list(range(1, losses(run)[-1][0] + 1))
+
+
 def test_on_this_machine_too_a_run_waits_for_the_one_whose_weights_it_begins_with(own, site, tmp_path):
     names = (own["CHILD"], own["HEIR"], own["BAD"], own["GOOD"])
     said = top1("submit", *names, "--local", "--parallel", 3, "--data", site.data, "--runs", tmp_path,

@@ -150,14 +150,13 @@ def _requeue(options: argparse.Namespace) -> int:
 
 def _before(folder: Path, options: argparse.Namespace) -> tuple[Cluster, str, int, int]:
     """Return the cluster, where it is described, and the nodes and GPUs of each that a run had."""
-    from pipeline.journal import read_json_or_none
     from pipeline.runs import read_plan
     from slurm.cluster import find_cluster
     from slurm.launch import JOB, read_job
 
-    plan, submitted = read_plan(folder), read_job(folder)
-    nodes = int((read_json_or_none(folder / JOB) or {}).get("nodes", 1))
-    if submitted and not options.cluster:
-        return submitted[1], str(folder / JOB), nodes, plan.gpus // nodes
+    plan, known = read_plan(folder), read_job(folder)
+    nodes = known.nodes if known else 1
+    if known and not options.cluster:
+        return known.cluster, str(folder / JOB), nodes, plan.gpus // nodes
     where, cluster = find_cluster(options.cluster)
     return cluster, str(where), nodes, plan.gpus // nodes

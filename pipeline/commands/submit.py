@@ -38,6 +38,7 @@ qos = "normal"
 memory = "400G"           # of a node
 time = "24:00:00"         # a job's limit; it saves and goes back to the queue before
 signal_seconds = 120      # how long before its limit a job is told
+requeue = true            # false where jobs may not: another job then goes on with the run
 constraint = "a100"
 exclusive = true
 setup = ["module load cuda", "source /home/me/top1/.venv/bin/activate"]
@@ -237,7 +238,7 @@ def _job_to_wait_for(text: str | None) -> str | None:
     found = read_job(Path(text))
     if found is None:
         raise UsageError(f"--after {text} is neither a job's number nor the folder of a submitted run.")
-    return found[0]
+    return found.job
 
 
 def _say_git_state(plan: Plan) -> None:
