@@ -115,6 +115,9 @@ def _measured_alike(measured: Measurement, target: Target) -> bool:
 def _state_reasons(run: Run) -> Iterable[str]:
     if run.result is None:
         at = run.progress
+        if at.state == "finished":
+            yield "result.json is missing; the same `top1 train` writes it again"
+            return
         where = f" at step {at.step} of {at.total_steps}" if at.step is not None else ""
         yield f"not finished: {at.state}{where}"
 

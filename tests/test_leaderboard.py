@@ -274,6 +274,12 @@ def test_a_running_run_is_told_with_its_step_and_not_judged(tmp_path):
     assert (row["reached"], row["seeds"]) == (None, 0)
 
 
+def test_a_finished_run_whose_result_was_lost_says_so(tmp_path):
+    folder = make_run(tmp_path, state="running")
+    write_status(folder, "finished", step=4000, total_steps=4000)
+    not_comparable(only_row(tmp_path), "result.json is missing; the same `top1 train` writes it again")
+
+
 def test_runs_that_did_not_finish_are_counted_beside_those_that_did(tmp_path):
     make_run(tmp_path, seed=0, result=make_result())
     make_run(tmp_path, seed=1, state="failed")
