@@ -2,6 +2,7 @@
 # make test    lint and the test-suite
 # make sweep   every recipe, small, through the whole pipeline (half an hour)
 # make fit     has every network learn eight images by heart
+# make faults  the long campaign of faults: 100 kills, every damage to every file of a run (half an hour)
 # make lint    ruff (rules and format) and mypy
 # make lock    resolve requirements.lock anew from pyproject.toml
 #
@@ -20,7 +21,7 @@ UV := $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode
 # Byte code halves the start of every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install smoke test sweep fit lint lock
+.PHONY: install smoke test sweep fit faults lint lock
 
 install: $(INSTALLED)
 
@@ -61,6 +62,9 @@ sweep: $(INSTALLED)
 
 fit: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py -k fits
+
+faults: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/faults --long
 
 lock: $(BIN)/uv
 	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --extra cu13 --extra test \

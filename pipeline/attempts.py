@@ -45,7 +45,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
     """Return the attempts at a run in order; a torn last line is not there."""
     found: dict[int, dict[str, Any]] = {}
     path = folder / ATTEMPTS
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             facts = json.loads(line)
             found.setdefault(int(facts["attempt"]), {}).update(facts)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import types
 import typing
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,10 +15,17 @@ from pipeline import runs
 from pipeline.errors import UsageError, nearest
 from pipeline.tiny import tiny
 from recipes.checks import problems
+from recipes.kinds import is_of, type_name
 from recipes.schema import Recipe, StartFrom
 from recipes.serialize import field_paths, leaf_type, with_value
 
 TINY = "+tiny"
+
+# What running somebody's recipe file may raise, where the mistake is theirs.
+RAISED_BY_CODE = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError),
+    *(RecursionError, SyntaxError, TypeError, ValueError),
+)
 
 
 def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) -> Recipe:
@@ -50,8 +56,9 @@ def named_recipe(name: str) -> Recipe:
         raise UsageError(
             f"there is no file {error}; a recipe of one's own is path/to/file.py:NAME."
         ) from error
-    except (SyntaxError, ImportError, TypeError, NameError) as error:
-        raise UsageError(f"{Path(name).name} is not a recipe file: {error}. Correct it there.") from error
+    except RAISED_BY_CODE as error:
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise UsageError(f"{Path(name).name} is not a recipe file: {what}. Correct it there.") from error
 
 
 def with_start(recipe: Recipe, options: argparse.Namespace) -> Recipe:
@@ -128,42 +135,10 @@ def _read(text: str, path: str) -> Any:
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     if isinstance(value, int) and not isinstance(value, bool) and _accepts(wanted, float):
         value = value if _accepts(wanted, int) else float(value)
-    if not _is_of(value, wanted):
-        raise UsageError(f"--set {path}={text}: {value!r} is not {_named(wanted)}.")
+    if not is_of(value, wanted):
+        raise UsageError(f"--set {path}={text}: {value!r} is not {type_name(wanted)}.")
     return value
-
-
-def _is_of(value: Any, wanted: Any) -> bool:
-    origin = typing.get_origin(wanted)
-    if wanted is Any:
-        return True
-    if origin in (typing.Union, types.UnionType):
-        return any(_is_of(value, part) for part in typing.get_args(wanted))
-    if origin is typing.Literal:
-        return value in typing.get_args(wanted)
-    if origin is tuple:
-        return isinstance(value, tuple) and _are_of(value, typing.get_args(wanted))
-    if wanted is type(None):
-        return value is None
-    if wanted in (int, float):
-        return isinstance(value, int if wanted is int else int | float) and not isinstance(value, bool)
-    return isinstance(wanted, type) and isinstance(value, wanted)
-
-
-def _are_of(values: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
-    """Whether the items of a tuple are of `tuple[A, B]` or `tuple[A, ...]`."""
-    if len(wanted) == 2 and wanted[1] is ...:
-        return all(_is_of(value, wanted[0]) for value in values)
-    return len(values) == len(wanted) and all(map(_is_of, values, wanted))
 
 
 def _accepts(wanted: Any, kind: type) -> bool:
     return wanted is kind or kind in typing.get_args(wanted)
-
-
-def _named(wanted: Any) -> str:
-    if typing.get_origin(wanted) is typing.Literal:
-        return "one of " + ", ".join(map(str, typing.get_args(wanted)))
-    if typing.get_origin(wanted) is tuple:
-        return f"a value of type {wanted}"
-    return f"a value of type {getattr(wanted, '__name__', wanted)}"

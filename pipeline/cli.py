@@ -33,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0 done, 1 a failure we explain, 2 a misused command."""
+    """Run one command; return its exit code: 0 done, 1 a failure we explain, 2 misused, 130 Ctrl-C."""
     try:
         options = _parser().parse_args(arguments)
         options.arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Top1Error as error:
         print(f"top1: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:  # before or after what handles it better: a training saves first
+        print("top1: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # `top1 list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

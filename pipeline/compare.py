@@ -126,7 +126,7 @@ def _facts(run: Run) -> dict[str, str]:
 
 def _environment(folder: Path) -> dict[str, str]:
     path = folder / ENVIRONMENT
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     pairs = (line.partition("==") for line in lines if "==" in line)
     return {f"environment.{name}": version for name, _, version in pairs}
 

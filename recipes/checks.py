@@ -1,13 +1,14 @@
-"""Checks across a recipe's fields: nonsense that types alone cannot exclude."""
+"""Checks of a recipe: values of other types, and nonsense that types alone cannot exclude."""
 
 from __future__ import annotations
 
+from recipes.kinds import wrong_types
 from recipes.schema import Geometry, RandAugment, Recipe
 
 
 def problems(recipe: Recipe) -> list[str]:
     """Return what is wrong with a recipe, one sentence each; an empty list is a sound recipe."""
-    found = [
+    found = list(wrong_types(recipe)) or [
         *_data_problems(recipe),
         *_model_problems(recipe),
         *_target_problems(recipe),

@@ -161,9 +161,15 @@ class Known(NamedTuple):
 
 
 def read_job(folder: Path) -> Known | None:
-    """Return what is known of a run that was submitted, None for another."""
+    """Return what is known of a run that was submitted, None for another. Raises Top1Error where damaged."""
     facts = read_json_or_none(folder / JOB)
     if facts is None:
         return None
-    cluster = cluster_from_dict(dict(facts["cluster"]), str(folder / JOB))
-    return Known(str(facts["job"]), cluster, int(facts["nodes"]))
+    try:
+        job, nodes, cluster = str(facts["job"]), int(facts["nodes"]), dict(facts["cluster"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Top1Error(
+            f"{folder / JOB} is damaged: {error!r} is missing or no value of its kind. Remove it; the run is "
+            "then one that was not submitted."
+        ) from error
+    return Known(job, cluster_from_dict(cluster, str(folder / JOB)), nodes)

@@ -58,14 +58,23 @@ def standings(runs: Path, jobs: dict[str, QueuedJob] | None) -> list[Standing]:
 
 
 def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
-    """Return where one run stands. jobs: the queue; None where it is not known, and the run alone tells."""
-    plan, status = read_json(folder / PLAN), read_json_or_none(folder / STATUS) or {}
-    attempts, job = read_attempts(folder), job_of(folder)
+    """Return where one run stands. jobs: the queue; None where it is not known, and the run alone tells.
+
+    A run folder whose files are damaged is told as that, beside the others.
+    """
+    try:
+        plan, job = read_json(folder / PLAN), job_of(folder)
+        status = read_json_or_none(folder / STATUS) or {}
+        if not isinstance(plan.get("recipe"), dict):
+            raise Top1Error(f"{folder / PLAN} is no plan: it holds no recipe.")
+    except Top1Error as error:
+        return Standing(str(folder), "?", None, "damaged", str(error), 0, *(None,) * 6)
+    attempts = read_attempts(folder)
     state, reason = _state(folder, job, jobs, attempts, str(status.get("state", "not started")))
     moving = state == "running"
     return Standing(
         run=str(folder),
-        recipe=plan["recipe"]["name"],
+        recipe=str(plan["recipe"].get("name", "?")),
         job=job,
         state=state,
         reason=reason,
@@ -125,6 +134,8 @@ def _state(
         if ended:
             return _ENDED.get(ended, ended.lower()), _given_up(folder) or why
         return (written if written != "running" else "lost"), why
+    if written == "running" and not attempts:
+        return "died", "attempts.jsonl is damaged, so it is not known where"
     if written == "running" and not is_alive(attempts[-1]):
         return "died", f"process {attempts[-1].pid} on {attempts[-1].host}"
     return written, why

@@ -11,6 +11,10 @@ from few_digits import few_digits
 pytest_plugins = ["mlflow_server"]
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="the long form of the campaign of faults")
+
+
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory):
     """A folder with the demo set, made once per test process."""

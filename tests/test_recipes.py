@@ -14,11 +14,8 @@ from recipes.schema import Source
 
 BOOK = recipes.all_recipes()
 FOLDER = Path(recipes.__file__).parent
-FAMILIES = sorted(
-    path
-    for path in FOLDER.glob("*.py")
-    if path.stem not in {"__init__", "schema", "sources", "serialize", "checks", "citations", "headlines"}
-)
+NOT_FAMILIES = ("__init__", "schema", "sources", "serialize", "checks", "kinds", "citations", "headlines")
+FAMILIES = sorted(path for path in FOLDER.glob("*.py") if path.stem not in NOT_FAMILIES)
 KEYS = {source.key for source in vars(sources).values() if isinstance(source, Source)}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,22 +125,11 @@ def _add_imagenet(kinds: Any) -> None:
 
 
 def _add(kinds: Any, name: str, command: Command, what: str) -> argparse.ArgumentParser:
-    return add_command(kinds, name, _interruptible(command), what)
+    return add_command(kinds, name, command, what)
 
 
 def _add_processes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--processes", type=positive, help="at work at a time (default: the CPUs allotted)")
-
-
-def _interruptible(command: Command) -> Command:
-    def run(options: argparse.Namespace) -> int:
-        try:
-            return command(options)
-        except KeyboardInterrupt:
-            print("top1: interrupted; the same command goes on where it stopped", file=sys.stderr)
-            return 130
-
-    return run
 
 
 def _prep_demo(options: argparse.Namespace) -> int:

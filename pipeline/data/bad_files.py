@@ -49,9 +49,17 @@ def list_in(folder: Path) -> Callable[[BadFile], None]:
 
     def append(bad: BadFile) -> None:
         path = folder / BAD_FILES
-        known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        if not any(json.loads(line)["index"] == bad.index for line in known):
+        known = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        if bad.index not in map(_index, known):
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(bad)) + "\n")
 
     return append
+
+
+def _index(line: str) -> int | None:
+    """Return the index that a line of the list is of, None for a torn or foreign one."""
+    try:
+        return int(json.loads(line)["index"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,69 @@
+"""Commands as processes of their own that begin where the imports end.
+
+A server that has imported torch and DALI forks each of them, so a campaign does not pay five seconds a
+start. What runs is `pipeline.cli.main`, in a process that can be killed, limited and interrupted like any.
+"""
+
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+DEADLINE = 120.0
+
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(["pipeline.train", "pipeline.cli", "slurm.job", "pipeline.data.runner"])
+
+
+class Started:
+    """A command under way. output: the file of what it prints, on stdout and stderr together.
+
+    before: called in the new process first, to take something away from it.
+    """
+
+    def __init__(self, arguments, output, before=None):
+        self.output = Path(output)
+        self._process = _server.Process(target=_run, args=(list(map(str, arguments)), self.output, before))
+        self._process.start()
+        self.pid = self._process.pid
+
+    def is_alive(self):
+        return self._process.is_alive()
+
+    def kill(self):
+        self._process.kill()
+        self._process.join()
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def wait(self, seconds=DEADLINE):
+        """Return (exit code, what it printed). Fails where it does not end."""
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            self.kill()
+            raise AssertionError(f"it did not end within {seconds:g} s:\n{self.output.read_text()}")
+        return self._process.exitcode, self.output.read_text()
+
+
+def wait_until(condition, started, seconds=DEADLINE):
+    """Return whether it came to be while the command ran; it is looked for every millisecond."""
+    gives_up = time.monotonic() + seconds
+    while not condition():
+        if not started.is_alive():
+            return condition()
+        assert time.monotonic() < gives_up, started.output.read_text()
+        time.sleep(0.001)
+    return True
+
+
+def _run(arguments, output, before):
+    from pipeline.cli import main
+
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    if before:
+        before()
+    sys.exit(main(arguments))
