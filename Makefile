@@ -1,7 +1,7 @@
 # make smoke   prepare demo data, train three recipes, print the leaderboard (sets .venv up first)
 # make test    lint and the test-suite
 # make sweep   every recipe, small, through the whole pipeline (half an hour)
-# make fit     has every network learn eight images by heart
+# make fit     has every network learn eight images by heart (a quarter of an hour)
 # make faults  the long campaign of faults: 100 kills, every damage to every file of a run (half an hour)
 # make lint    ruff (rules and format) and mypy
 # make lock    resolve requirements.lock anew from pyproject.toml

@@ -1,10 +1,17 @@
 """The benches of training and saving: what they count and compare; how fast anything is, is not tested."""
 
 import json
+import time
 
 import pytest
 
+import recipes
+from pipeline.bench import startup
+from pipeline.bench.images import generate, repeat
+from pipeline.bench.training import TrainingBench, plain, told_of
 from pipeline.cli import main
+from pipeline.data.manifest import Manifest
+from pipeline.tiny import tiny
 
 SMALL = ["--batch", "8", "--steps", "2", "--images", "16", "--device", "cpu", "--threads", "1"]
 
@@ -49,6 +56,22 @@ def test_bench_stages_trains_each_stage_at_its_size(bench):
     # Four sizes at equal distances (Tan & Le 2021, Algorithm 1), the small form's from 32 to 64 pixels.
     assert [row["image_size"] for row in found["rows"]] == [round(32 + 32 * i / 3) for i in range(4)]
     assert all(row["images_per_second"] > 0 < row["first_step_seconds"] for row in found["rows"])
+
+
+def test_a_start_is_timed_part_by_part_over_a_manifest_of_any_length(tmp_path):
+    many = repeat(generate(tmp_path / "images", 16, 1), 1000, tmp_path / "many")
+    assert len(Manifest.load(many).split("train")) == 1000
+    recipe = plain(tiny(recipes.get("alexnet"), 10), 8, keep=True)
+    setting = TrainingBench(recipe, batch=8, steps=1, rounds=6, threads=1, device="cpu")
+    told = told_of(setting, recipe, many, tmp_path / "run", feed="data")
+    began = time.monotonic()
+    parts = startup.start("top1", told)
+    assert list(parts) == [
+        "interpreter", "imports", "manifest", "processes, device", "network, manifest again", "first batch",
+        "first step",
+    ]  # fmt: skip
+    assert min(parts.values()) > 0
+    assert sum(parts.values()) < time.monotonic() - began
 
 
 def test_bench_checkpoint_saves_all_that_a_run_keeps(bench, tmp_path):

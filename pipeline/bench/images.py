@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pipeline.data.header import HEADER_NAME
+from pipeline.data.header import BODY_NAME, HEADER_NAME
 from pipeline.data.manifest import Entry, Manifest, read_entry, write_manifest, write_whole
 from pipeline.data.sampling import epoch_order
 from pipeline.data.split import Split
@@ -83,6 +85,17 @@ def stage(data: Path, images: int, folder: Path) -> Path:
         )
     chosen = np.sort(epoch_order(0, 0, len(split))[:images])
     _index(folder, list(_place(split, chosen, folder)), str(data))
+    return folder
+
+
+def repeat(files: Path, entries: int, folder: Path) -> Path:
+    """Index the training images of a set of files over and over, up to so many entries, in a new folder."""
+    folder.mkdir()
+    (folder / "train").symlink_to(files.resolve() / "train")
+    manifest = Manifest.load(files)
+    table = pq.read_table(files / BODY_NAME).filter(pc.field("split") == "train")
+    many = table.take(np.arange(entries) % len(table))
+    write_manifest(folder, many, name="bench", classes=manifest.header.classes, command="bench startup")
     return folder
 
 

@@ -83,6 +83,15 @@ def add(commands: Any) -> None:
     _add_training(stages)
     stages.add_argument("--synthetic", action="store_true", help="from a batch in memory, not from images")
 
+    startup = add_command(
+        kinds, "startup", _bench_startup, "from the command to the first step, part by part"
+    )
+    _add_training(startup, steps=False)
+    _add_rounds(startup)
+    startup.add_argument(
+        "--entries", type=positive, default=1_331_167, help="of the manifest (default 1331167, ImageNet's)"
+    )
+
     saving = add_command(
         kinds, "checkpoint", _bench_checkpoint, "how long saving holds up training, beside torch.save"
     )
@@ -106,15 +115,20 @@ def add(commands: Any) -> None:
     doctor.add_argument("--threads", type=positive, help="threads of the loader (default: CPUs allotted)")
 
 
-def _add_training(parser: argparse.ArgumentParser, peers: tuple[str, ...] = ()) -> None:
+def _add_rounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=positive, default=10, help="rounds of every row (default 10)")
+
+
+def _add_training(parser: argparse.ArgumentParser, peers: tuple[str, ...] = (), steps: bool = True) -> None:
     parser.add_argument("recipe", metavar="RECIPE", help="whose network and settings; NAME+tiny is small")
     add_science(parser)
     parser.add_argument("--batch", type=positive, help="images a step (default: the recipe's, 256 at most)")
-    parser.add_argument("--steps", type=positive, default=30, help="steps a round, or stage (default 30)")
+    if steps:
+        parser.add_argument("--steps", type=positive, default=30, help="steps a round, or stage (default 30)")
     parser.add_argument("--data", type=Path, help="prepared data (default: generated, of ImageNet's sizes)")
     parser.add_argument("--images", type=positive, default=1024, help="so many of them (default 1024)")
     if peers:
-        parser.add_argument("--rounds", type=positive, default=10, help="rounds of every row (default 10)")
+        _add_rounds(parser)
         parser.add_argument("--stage", type=int, help="of a progressive recipe, from 0 (default: the last)")
         parser.add_argument("--peers", nargs="*", choices=peers, default=list(peers), help="(default all)")
     add_arithmetic(parser)
@@ -179,6 +193,12 @@ def _bench_stages(options: argparse.Namespace) -> int:
     return _answer(options, bench_stages(_training(options), feed, tell), stages_text)
 
 
+def _bench_startup(options: argparse.Namespace) -> int:
+    from pipeline.bench.startup import bench_startup, startup_text
+
+    return _answer(options, bench_startup(_training(options), options.entries, tell), startup_text)
+
+
 def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[[Any], str]) -> int:
     if options.json:
         return print_json(answer)
@@ -196,7 +216,7 @@ def _training(options: argparse.Namespace) -> TrainingBench:
     return TrainingBench(
         recipe=recipe,
         batch=options.batch or min(recipe.data.batch_size, LARGEST_MICRO_BATCH),
-        steps=options.steps,
+        steps=getattr(options, "steps", 1),
         rounds=getattr(options, "rounds", 1),
         threads=options.threads or allotted_threads(1),
         device=options.device,
