@@ -175,13 +175,13 @@ def manifest(folder, images):
     write_big_manifest(folder / "manifest", images)
     code = (
         "import sys, time; from pathlib import Path; from pipeline.data.manifest import Manifest\n"
-        # What getrusage calls the peak is inherited from the process that started this one.
-        "def mib(key): lines = Path('/proc/self/status').read_text().splitlines(); "
-        "return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024\n"
+        "def mib(key):  # what getrusage calls the peak is inherited from the process that started this one\n"
+        "    lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024\n"
         "before = mib('VmRSS'); start = time.perf_counter()\n"
         "found = Manifest.load(sys.argv[1]); splits = [found.split(name) for name in ('train', 'val')]\n"
-        "seconds = time.perf_counter() - start\n"
-        "print(f'{seconds:.2f} s, at most {mib('VmHWM') - before:.0f} MiB more, {mib('VmHWM'):.0f} in all')"
+        "seconds, peak = time.perf_counter() - start, mib('VmHWM')\n"
+        "print(f'{seconds:.2f} s, at most {peak - before:.0f} MiB more, {peak:.0f} in all')"
     )
     for _ in range(5):
         subprocess.run([sys.executable, "-c", code, str(folder / "manifest")], check=True)
