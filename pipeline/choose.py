@@ -24,7 +24,7 @@ TINY = "+tiny"
 # What running somebody's recipe file may raise, where the mistake is theirs.
 RAISED_BY_CODE = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError),
-    *(RecursionError, SyntaxError, TypeError, ValueError),
+    *(RuntimeError, SyntaxError, SystemExit, TypeError, ValueError),
 )
 
 
@@ -131,7 +131,7 @@ def _read(text: str, path: str) -> Any:
     wanted = leaf_type(Recipe, path)
     try:
         value = ast.literal_eval(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):  # it may be a text
         value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
     if isinstance(value, int) and not isinstance(value, bool) and _accepts(wanted, float):
         value = value if _accepts(wanted, int) else float(value)

@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `top1 list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a path that is too long, a file where a folder belongs, a full disk
+        where = f"{error.filename}: " if error.filename is not None else ""
+        print(f"top1: {where}{error.strerror or error}.", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

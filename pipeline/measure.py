@@ -100,7 +100,10 @@ def _weights_of(folder: Path, plan: Plan, averaged: bool) -> checkpoint.Checkpoi
     if not path.exists():
         raise Top1Error(f"{folder} is not finished: it has no {runs.WEIGHTS}. Train it to its end first.")
     if averaged or plan.recipe.ema is None:
-        return checkpoint.load(path)
+        weights = checkpoint.load(path)
+        if weights.facts.get("plan", plan.id) != plan.id:
+            raise Top1Error(f"{path} is another run's. Train {folder} again, or put its own file back.")
+        return weights
     found = checkpoint.load_newest(folder / runs.CHECKPOINTS)
     if found is None or found.step != plan.total_steps:
         raise Top1Error(

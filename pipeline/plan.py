@@ -78,6 +78,16 @@ class Plan:
     def batch_size(self) -> int:
         return self.recipe.data.batch_size
 
+    @property
+    def science(self) -> dict[str, Any]:
+        """What decides the weights but the hardware, as JSON data: the same for each attempt at a run."""
+        return {"recipe": to_dict(self.recipe), "seed": self.seed, "data": self.data.fingerprint}
+
+    def is_of(self, science: dict[str, Any]) -> bool:
+        """Whether the plan is of that science, perhaps written by a version whose recipes said less."""
+        was = {**science, "recipe": to_dict(from_dict(science["recipe"]))}
+        return was == self.science
+
     def compiles(self, cuda: bool) -> bool:
         """Whether the network is compiled, on a GPU (`cuda`) or on the CPU."""
         if self.compile != "auto":

@@ -13,6 +13,7 @@ from recipes.schema import Evaluation, Interpolation, Views
 
 _SIZES = re.compile(r"(\d+)/(\d+(?:,\d+)*)")
 _WINDOW = re.compile(r"(efficientnet|efficientnet_v2)_window\+(\d+)")
+_LARGEST = 10_000  # pixels a side
 _WORDS: dict[str, dict[str, Any]] = {
     **{views: {"views": views} for views in typing.get_args(Views)},
     **{kind: {"interpolation": kind} for kind in typing.get_args(Interpolation)},
@@ -50,6 +51,8 @@ def checked(evaluation: Evaluation) -> Evaluation:
     name, crop, least = evaluation.protocol, evaluation.crop, min(evaluation.resize)
     if min(crop, least) < 1:
         raise UsageError(f"--protocol {name!r} has an image of no pixels.")
+    if max(crop, *evaluation.resize) > _LARGEST:
+        raise UsageError(f"--protocol {name!r} has an image of more than {_LARGEST} pixels a side.")
     if evaluation.views in ("ten_crop", "crops_144", "crops_150") and least < crop:
         raise UsageError(
             f"--protocol {name!r} cuts crops of {crop} pixels from images of {least}; "

@@ -244,6 +244,11 @@ def restore(run: Run, skipped: Sequence[int] = ()) -> int:
     found = checkpoint.load_newest(run.folder / runs.CHECKPOINTS, before=skipped[-1] if skipped else None)
     if found and found.facts["plan"] != run.plan.id:
         raise Top1Error(f"{run.folder} holds checkpoints of another run. Start with another --run folder.")
+    if found and not run.plan.is_of(found.facts.get("science", run.plan.science)):
+        raise Top1Error(
+            f"{runs.newest_plan(run.folder)} is not what it was when training began: recipe, seed or data "
+            "are others. Put the old one back, or start with another --run folder."
+        )
     run.network.load_state_dict(found.part("model") if found else first_weights)
     if not found and run.plan.recipe.starts_from:
         load_start(run.network, run.plan.recipe.starts_from, Path(run.plan.init_weights or ""))
@@ -286,7 +291,8 @@ def save(run: Run, done: int, best: bool) -> None:
         tensors |= {f"average/{name}": tensor for name, tensor in run.average.shadow.items()}
     for index, values in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items()}
-    facts = {**run.facts, "plan": run.plan.id, "time": time.time()}
+    plan = {"plan": run.plan.id, "science": run.plan.science}
+    facts = {**run.facts, **plan, "time": time.time()}
     run.books.writer.write(done, tensors, facts, best)
     # The one being written is not durable yet; the one before it is.
     run.books.report.saved(checkpoint.newest_step(run.folder / runs.CHECKPOINTS))

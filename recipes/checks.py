@@ -21,6 +21,10 @@ def problems(recipe: Recipe) -> list[str]:
 def _data_problems(recipe: Recipe) -> list[str]:
     augment = recipe.data.augment
     found = []
+    if not recipe.name or "/" in recipe.name:
+        found.append("a name is a text without /, which is what folders of runs are called by")
+    if any(isinstance(a, Geometry) and a.size < 1 for a in augment):
+        found.append("data.augment crops images to less than a pixel")
     if not augment or not isinstance(augment[0], Geometry):
         found.append("data.augment must begin with a geometry (RandomResizedCrop, RandomCrop or CenterCrop)")
     if sum(isinstance(a, Geometry) for a in augment) > 1:

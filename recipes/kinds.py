@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,17 @@ def wrong_types(value: Any, path: str = "") -> Iterator[str]:
         if not is_of(item, hints[field.name]):
             yield f"{where} is {item!r}, not {type_name(hints[field.name])}"
             continue
+        if not _is_finite(item):
+            yield f"{where} is {item!r}, which is not finite"
         for part in item if isinstance(item, tuple) else (item,):
             if dataclasses.is_dataclass(part) and not isinstance(part, type):
                 yield from wrong_types(part, f"{where}.")
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def is_of(value: Any, wanted: Any) -> bool:

@@ -73,7 +73,7 @@ def read_cluster(path: Path) -> Cluster:
     """Read and check a description. Raises Top1Error, naming the file, the key and what it should be."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Top1Error(f"{path} is not TOML: {error}. Every line is `key = value`.") from error
     return cluster_from_dict(values, str(path))
 
@@ -105,16 +105,33 @@ def _checked(value: Any, kind: str, what: str) -> Any:
     match kind, value:
         case ("int", int()) if not isinstance(value, bool) and value >= 0:
             return value
-        case ("str", str()) | ("bool", bool()):
+        case ("bool", bool()):
+            return value
+        case ("str", str()) if value.isprintable():  # a second line would be one of the batch script
             return value
         case ("tuple[str, ...]", list()) if all(isinstance(line, str) for line in value):
             return tuple(value)
         case ("tuple[tuple[str, str], ...]", dict()):
-            return tuple((str(name), str(setting)) for name, setting in value.items())
-        case ("tuple[tuple[str, str], ...]", list()):  # as JSON gives it back
-            return tuple((str(name), str(setting)) for name, setting in value)
-    wanted = {"int": "a whole number", "str": "a text in quotes", "bool": "true or false"}
-    raise Top1Error(f"{what} is {value!r}; it must be {wanted.get(kind, 'a list of texts')}.")
+            return _checked([*map(list, value.items())], kind, what)
+        case ("tuple[tuple[str, str], ...]", list()) if all(map(_is_option, value)):  # as JSON gives it back
+            return tuple((name, str(setting)) for name, setting in value)
+    raise Top1Error(f"{what} is {value!r}; it must be {_WANTED[kind]}.")
+
+
+_WANTED = {
+    "int": "a whole number",
+    "str": "a text in quotes, on one line",
+    "bool": "true or false",
+    "tuple[str, ...]": "a list of texts",
+    "tuple[tuple[str, str], ...]": 'a table of sbatch\'s options, e.g. { mail-type = "FAIL" }',
+}
+
+
+def _is_option(pair: Any) -> bool:
+    """Whether it is [name, value], each as sbatch takes it on one line."""
+    if not (isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], str | int | float)):
+        return False
+    return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", str(pair[0]))) and str(pair[1]).isprintable()
 
 
 def _minutes(text: str) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+MOST, MOST_THREADS, MOST_SEED = 10**12, 4096, 2**63 - 1
 RUNS = Path("runs")
 CACHE = Path(".top1")
 
@@ -44,7 +45,7 @@ def add_machine(parser: argparse.ArgumentParser, gpus: bool = True) -> None:
     if gpus:
         parser.add_argument("--gpus", type=positive, default=1, help="training processes (default 1)")
     parser.add_argument("--micro-batch", type=positive, help="images a GPU is given at once")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
+    parser.add_argument("--seed", type=seed_number, default=0, help="seed of the run (default 0)")
     parser.add_argument(
         "--deterministic", action="store_true", help="deterministic algorithms on a GPU, slower"
     )
@@ -65,7 +66,7 @@ def add_arithmetic(parser: argparse.ArgumentParser) -> None:
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument(
-        "--threads", type=positive, help="CPU threads a process (default: those allotted, shared out)"
+        "--threads", type=thread_count, help="CPU threads a process (default: those allotted, shared out)"
     )
 
 
@@ -100,8 +101,20 @@ def add_start(parser: argparse.ArgumentParser) -> None:
 
 
 def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or not 1 <= int(text[:20]) <= MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def thread_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:20]) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_THREADS}")
+    return int(text)
+
+
+def seed_number(text: str) -> int:
+    if not text.isdecimal() or int(text[:20]) > MOST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_SEED}")
     return int(text)
 
 

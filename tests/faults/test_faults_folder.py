@@ -83,3 +83,14 @@ def look(line, what, capsys):
         return [f"{line[0]}, {what}: {traceback.format_exc(limit=-3)}"]
     told = capsys.readouterr().err
     return [] if code in (0, 1, 2) and "Traceback" not in told else [f"{line[0]}, {what}, {code}: {told}"]
+
+
+def test_a_run_does_not_go_on_with_another_seed_than_it_began_with(broken, tmp_path):
+    run, _, command = broken
+    folder = tmp_path / "changed"
+    shutil.copytree(run, folder)
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(plan | {"seed": plan["seed"] + 1}))
+    code, text = Started(command(folder), tmp_path / "output").wait()
+    assert code == 1
+    assert "plan.json is not what it was when training began" in text

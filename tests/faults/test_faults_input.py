@@ -5,6 +5,7 @@ Mutations of sound ones, seeded. What is still sound is answered; what is not is
 
 import random
 import re
+import shlex
 import string
 from pathlib import Path
 
@@ -169,9 +170,44 @@ def test_malformed_command_lines(tmp_path, digits, capsys, monkeypatch):
         "show lenet5 --gpus two", "show nosuch.py:X", "eval", "eval nosuch", "eval a b", "compare a", "bench",
         "bench nosuch", "bench loader --sizes 0", "prep", "prep imagenet", "status nosuch", "logs", "cancel",
         "prep subset a b --classes 0 --images 1", "requeue nosuch", "ui --port x", "leaderboard --runs /no",
-        "submit", "weights x",
+        "submit", "weights x", "train lenet5 --data d --seed -1", "train lenet5 --data d --threads 9999999",
+        "train lenet5 --data d --seed 99999999999999999999", "show lenet5 --set optimizer.lr=" + "-" * 5000,
+        "eval a --protocol 'single_crop 99999999/9'", "status " + "x" * 300,
+        "train lenet5 --data " + "x" * 300,
+        "prep demo file", "prep pack file file", "prep demo /proc/x", "prep folder " + "x" * 300,
+        "show lenet5 --set schedule.periods=((1e999,0.1),)", "prep imagenet --from-folders file",
     ],
 )  # fmt: skip
 def test_a_command_line_that_people_do_type_wrong(line, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    check_answer(capsys, line.split(), line)
+    Path("file").touch()
+    assert check_answer(capsys, shlex.split(line), line) != 0
+
+
+OWN = "import recipes; from dataclasses import replace; R = recipes.get('lenet5'); "
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise RuntimeError('no')", "import sys; sys.exit(3)", "X = 1", OWN + "X = replace(R, name='')",
+        OWN + "X = replace(R, name='a/b')",
+        OWN + "X = replace(R, optimizer=replace(R.optimizer, lr=float('nan')))",
+        OWN + "X = replace(R, data=replace(R.data, augment=(replace(R.data.geometry, size=-4),)))",
+    ],
+)  # fmt: skip
+def test_a_recipe_file_that_cannot_be_meant(code, tmp_path, capsys):
+    path = tmp_path / "own.py"
+    path.write_text(code)
+    assert check_answer(capsys, ["show", f"{path}:X"], code) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["sbatch = ['x']", "sbatch = [1]", "x = " + "[" * 5000, 'partition = "a\\nb"', "sbatch = {'a b' = 1}"],
+)
+def test_a_cluster_file_that_cannot_be_meant(line, tmp_path, digits, capsys):
+    path = tmp_path / "cluster.toml"
+    path.write_text(f"gpus_per_node = 1\n{line}\n")
+    line = ["submit", "alexnet", "--tiny", "--dry-run", "--data", str(digits), "--cluster", str(path)]
+    assert check_answer(capsys, line, path.read_text()) == 1
