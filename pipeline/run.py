@@ -160,8 +160,19 @@ def _precision(asked: str, cuda: bool) -> str:
     return "no" if asked == "fp32" else asked
 
 
-def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
-    """Build the network, optimizer and loader of a run on this rank, all from the plan alone."""
+@dataclass
+class Trained:
+    """What is trained and what trains it, as in `Run`."""
+
+    network: nn.Module
+    model: nn.Module
+    optimizer: Any
+    average: WeightAverage | None
+    frozen: Frozen
+
+
+def prepare_training(plan: Plan, accelerator: Accelerator) -> Trained:
+    """Build the network and optimizer of a run on this rank, from the plan alone."""
     recipe, rank, world = plan.recipe, accelerator.process_index, accelerator.num_processes
     torch.manual_seed(plan.seed)  # the same first weights on every rank
     network = build(
@@ -178,24 +189,28 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
         compiled(network, plan, cuda),
         make_optimizer(network, recipe.optimizer, recipe.regularization, fused),
     )
-    manifest = _load_manifest(plan)
+    average = WeightAverage(network, recipe.ema.decay) if recipe.ema else None
+    return Trained(network, model, optimizer, average, frozen)
+
+
+def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
+    """Build the network, optimizer and loader of a run on this rank, all from the plan alone."""
+    trained, manifest = prepare_training(plan, accelerator), _load_manifest(plan)
     return Run(
         plan=plan,
         folder=folder,
         accelerator=accelerator,
-        network=network,
-        model=model,
-        optimizer=optimizer,
-        average=WeightAverage(network, recipe.ema.decay) if recipe.ema else None,
-        frozen=frozen,
+        **vars(trained),
         loader=TrainLoader(
             manifest.split("train"),
-            recipe.data,
+            plan.recipe.data,
             plan.stages,
             seed=plan.seed,
             batch_size=plan.batch_size,
-            shard=Shard(rank, world, plan.micro_batch, plan.accumulation),
-            device_id=accelerator.local_process_index if cuda else None,
+            shard=Shard(
+                accelerator.process_index, accelerator.num_processes, plan.micro_batch, plan.accumulation
+            ),
+            device_id=accelerator.local_process_index if accelerator.device.type == "cuda" else None,
             threads=plan.threads,
             on_bad_file=list_in(folder),
         ),

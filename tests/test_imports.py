@@ -22,7 +22,7 @@ LIGHT = {
     "pipeline.judged", "pipeline.ensemble", "pipeline.protocols", "pipeline.timm_figures",
     "pipeline.snapshot", "pipeline.machine", "pipeline.board_page.page", "pipeline.compare",
     "pipeline.serve", "pipeline.bench.tracking", "pipeline.attempts", "pipeline.early_warning",
-    "pipeline.warning_rules", "pipeline.watch", "pipeline.scale", "slurm.cluster",
+    "pipeline.warning_rules", "pipeline.probe", "pipeline.watch", "pipeline.scale", "slurm.cluster",
     "slurm.batch", "slurm.checks", "slurm.launch", "slurm.signals", "slurm.leave", "slurm.tasks",
     "slurm.queue", "slurm.status", "slurm.logs", "slurm.again", "slurm.dev_cluster", "slurm.dev_config",
     "slurm.dev_daemons", "slurm.dev_processes",

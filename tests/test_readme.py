@@ -31,7 +31,7 @@ RUN = commands(README.split("<!-- test: commands -->")[1].split("```")[1])
 
 
 def test_the_readme_has_commands():
-    assert len(RUN) == 9
+    assert len(RUN) == 10
     assert len(EVERY) > len(RUN)
 
 

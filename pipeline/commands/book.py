@@ -24,6 +24,9 @@ def add(commands: Any) -> None:
     show.add_argument("--at", type=float, nargs="+", metavar="EPOCH", help="also the rate at these epochs")
     add_science(show)
     add_machine(show)
+    show.add_argument(
+        "--probe", action="store_true", help="and take one step of the largest stage here: memory and time"
+    )
     show.add_argument("--nodes", type=int, default=1, help="nodes; --gpus then counts per node (default 1)")
 
 
@@ -52,6 +55,7 @@ def _list(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from pipeline import show
     from pipeline.planning import data_facts, plan_for
+    from pipeline.probe import probe, probe_text
     from pipeline.recipe_page import page
     from pipeline.scale import scale_of_show, scale_text
     from recipes.citations import citations
@@ -62,7 +66,11 @@ def _show(options: argparse.Namespace) -> int:
     at, scale = tuple(options.at or ()), scale_of_show(plan, options.nodes)
     file = options.recipe.rpartition(":")[0]
     cited = citations(recipe, Path(file) if file.endswith(".py") else None)
+    probed = probe(plan) if options.probe else None
     if options.json:
-        return print_json({**show.show_json(plan, at, cited), "scale": asdict(scale)})
+        found = {"probe": probed} if probed else {}
+        return print_json({**show.show_json(plan, at, cited), "scale": asdict(scale), **found})
     print(f"{page(plan, at, cited)}\n\n{scale_text(scale)}")
+    if probed:
+        print(f"\n{probe_text(plan, probed)}")
     return 0
