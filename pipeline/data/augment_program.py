@@ -1,7 +1,7 @@
 """What is done to the pixels of an image, written as numbers: a program of a few steps, one row each.
 
 Every augmentation of pixels is a program; it is drawn in numpy (`augment`) and run by `augment_cpu` or
-`augment_cuda`, which know nothing of policies. Nothing here knows recipes, draws or DALI.
+`augment_torch`, which know nothing of policies. Nothing here knows recipes, draws or DALI.
 
 PIL means Pillow, TF means TensorFlow and its Addons as google/automl:efficientnetv2/autoaugment.py uses them.
 """
