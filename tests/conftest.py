@@ -15,11 +15,6 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="the long form of the campaign of faults")
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with the groups that one process must run alone, so that the others do not wait for it."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-
-
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory):
     """A folder with the demo set, made once per test process."""

@@ -100,6 +100,11 @@ class Site:
 
         self.wait(run, f"step {step} in attempt {attempt}", reached)
 
+    def pid(self, run, rank):
+        """Return the process of a rank, once it is there: tasks that crashed are being started again."""
+        self.wait(run, f"a process of rank {rank}", lambda: rank in pids_of(run))
+        return pids_of(run)[rank]
+
     def wait_for_end(self, run, state="COMPLETED"):
         job = job_of(run)
         self.wait(run, f"job {job} ended", lambda: self.state(job) in ENDED)

@@ -336,7 +336,7 @@ def test_a_rate_of_nothing_is_dead_learning_and_status_shows_it(small_data, tmp_
 def test_a_slow_storage_starves_the_training(small_data, tmp_path, monkeypatch, capsys):
     read_pieces = bulk_read.read_pieces
     monkeypatch.setattr(
-        bulk_read, "read_pieces", lambda *of: time.sleep(0.08 * len(of[0])) or read_pieces(*of)
+        bulk_read, "read_pieces", lambda *of: time.sleep(0.25 * len(of[0])) or read_pieces(*of)
     )
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(warning_rules, "RECENT_SECONDS", 1.0)
