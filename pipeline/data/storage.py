@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.data import bulk_read
+from pipeline.data.buffers import Buffers
 from pipeline.data.parser import parsed_size
 from pipeline.data.pillow import DAMAGE, Content, as_bitmap
 from pipeline.data.sampling import Indices
@@ -47,6 +48,7 @@ class Storage:
         shards = _open_shards(split)
         weakref.finalize(self, _close, shards)
         self._shards = np.array(shards, np.int64)
+        self._buffers = Buffers()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="read-images")
 
     def read_ahead(self, indices: Indices) -> Reading:
@@ -72,7 +74,7 @@ class Storage:
     def _read_each(self, indices: Indices) -> list[Content]:
         """Return the contents of some images: plain JPEGs all at once, what is not one on its own."""
         files, offsets, counts = self._opened(indices)
-        pieces = np.empty(counts.sum(), np.uint8)
+        pieces = self._buffers.take(int(counts.sum()))
         given = files.copy()
         bulk_read.read_pieces(files, offsets, counts, pieces)
         if self._split.pack is None:
