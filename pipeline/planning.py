@@ -142,11 +142,15 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    # A batch script has begun its log there before there is a plan.
-    if folder.is_file() or (folder.is_dir() and any(path.name != "logs" for path in folder.iterdir())):
+    if folder.is_file() or (folder.is_dir() and not all(map(_precedes_plan, folder.iterdir()))):
         raise Top1Error(
             f"{folder} exists and is not a run folder. Nothing was changed; choose another --run."
         )
+
+
+def _precedes_plan(path: Path) -> bool:
+    """Whether it may be in a run folder before the plan: a batch script's log, a plan half written."""
+    return path.name == "logs" or path.match(f".{runs.PLAN}.*.tmp")
 
 
 def _wait_for_plan(folder: Path) -> Plan:

@@ -144,11 +144,3 @@ def pids_of(run):
         ):
             found[int(variables["SLURM_PROCID"])] = int(path.name)
     return found
-
-
-def losses(run):
-    return [(r["step"], r["train/loss"]) for r in read(run)[0] if "train/loss" in r]
-
-
-def weights(run):
-    return json.loads((run / "result.json").read_text())["weights_sha256"]

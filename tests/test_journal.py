@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -220,3 +221,16 @@ def test_the_journal_needs_nothing_but_the_standard_library():
     script = "import json, sys, pipeline.journal; print(json.dumps(list(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"numpy", "torch", "mlflow", "rich"} & set(json.loads(run.stdout))
+
+
+def test_a_document_that_the_disk_does_not_take_leaves_nothing_behind(tmp_path):
+    write_json(tmp_path / "status.json", {"state": "before"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_json(tmp_path / "status.json", {"state": "x" * 100})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+    assert read_json(tmp_path / "status.json") == {"state": "before"}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from run_results import losses, weights
 from test_training import FAST, Processes, wait_for_step
 from test_training import run as launch
 
@@ -53,10 +54,6 @@ def run(plan, folder, stop_at=None):
     except NotFiniteError as error:
         report.failed(error)  # as slurm/job.py does
         raise
-
-
-def losses(folder):
-    return [(r["step"], r["train/loss"]) for r in read(folder)[0] if "train/loss" in r]
 
 
 def left_out(folder):
@@ -112,7 +109,7 @@ def test_it_does_not_matter_which_checkpoint_it_goes_back_to(small_data, unbroke
     folder = tmp_path / "run"
     plan = too_fast(1, small_data, checkpoint_every=saved, log_every=logged)
     assert run(plan, folder) == Stop.NO
-    assert result(folder)["weights_sha256"] == result(unbroken)["weights_sha256"]
+    assert weights(folder) == weights(unbroken)
     if logged == 1:
         assert losses(folder) == losses(unbroken)
     assert result(folder)["last"] == result(unbroken)["last"]
@@ -126,7 +123,7 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(
     plan = too_fast(1, small_data, checkpoint_every=2)
     assert run(plan, folder, stop_at) == Stop.NOW
     assert run(plan, folder) == Stop.NO
-    assert result(folder)["weights_sha256"] == result(unbroken)["weights_sha256"]
+    assert weights(folder) == weights(unbroken)
     assert losses(folder) == losses(unbroken)
     assert left_out(folder) == left_out(unbroken)
 
@@ -161,7 +158,7 @@ def test_two_processes_go_back_together_and_one_killed_run_ends_as_one_that_was_
     started.send_signal(signal.SIGKILL)
     started.wait()
     launch(*arguments, killed, processes=2)
-    assert result(killed)["weights_sha256"] == result(whole)["weights_sha256"]
+    assert weights(killed) == weights(whole)
     assert losses(killed) == losses(whole)
     assert result(killed)["not_finite"] == result(whole)["not_finite"] == [TOO_FAST + 1]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-from slurm_jobs import ENDED, job_of, losses, top1
+from run_results import losses
+from slurm_jobs import ENDED, job_of, top1
 
 from pipeline.attempts import read_attempts
 from pipeline.checkpoint import newest_step

@@ -4,7 +4,8 @@ import os
 import signal
 
 import pytest
-from slurm_jobs import job_of, losses, pids_of, weights
+from run_results import losses, weights
+from slurm_jobs import job_of, pids_of
 
 from pipeline.attempts import read_attempts
 from slurm import dev_cluster

@@ -1,6 +1,5 @@
 """A full disk, files that may not grow, Ctrl-C, a clock that jumps: one sentence, and nothing is lost."""
 
-import json
 import os
 import resource
 import signal
@@ -9,12 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 from commands import Started, wait_until
+from run_results import weights
 
 pytestmark = pytest.mark.xdist_group("faults")
-
-
-def weights(folder):
-    return json.loads((folder / "result.json").read_text())["weights_sha256"]
 
 
 def sentence(found):
@@ -109,6 +105,15 @@ def test_ctrl_c_at_every_stage_leaves_a_run_that_goes_on(moment, whole, train_of
     _, text = started.wait()
     assert "Traceback" not in text, text
     code, text = Started(command, tmp_path / "output").wait()
+    assert code == 0, text
+    assert weights(run) == whole[0]
+
+
+def test_a_folder_whose_plan_was_being_written_is_not_taken_for_somebody_elses(whole, train_of, tmp_path):
+    run = tmp_path / "run"
+    (run / "logs").mkdir(parents=True)
+    (run / ".plan.json.123.tmp").write_text("{")
+    code, text = Started(train_of("PLAIN", run), tmp_path / "output").wait()
     assert code == 0, text
     assert weights(run) == whole[0]
 

@@ -7,6 +7,7 @@ import traceback
 
 import pytest
 from commands import Started, wait_until
+from run_results import weights
 
 from pipeline.cli import main
 
@@ -38,10 +39,6 @@ def broken(train_of, tmp_path_factory):
     started.kill()
     assert not (home / "run" / "result.json").exists()
     return home / "run", weights(home / "whole"), lambda folder: train_of("PLAIN", folder)
-
-
-def weights(folder):
-    return json.loads((folder / "result.json").read_text())["weights_sha256"]
 
 
 def files_of(folder):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from commands import Started
+from run_results import losses, weights
 
 from pipeline.journal import read
 
@@ -33,14 +34,6 @@ class Cold(subprocess.Popen):
     def kill(self):
         super().kill()
         self.wait()
-
-
-def weights(folder):
-    return json.loads((folder / "result.json").read_text())["weights_sha256"]
-
-
-def losses(folder):
-    return [(r["step"], r["train/loss"]) for r in read(folder)[0] if "train/loss" in r]
 
 
 def where_it_fell(folder):
