@@ -12,14 +12,14 @@ from pipeline.mixing import mix
 from pipeline.models import outputs_of
 from pipeline.plan import MIXING_BLOCK
 from pipeline.progressive import Stage
-from pipeline.run import Run
+from pipeline.trained import Trained
 from recipes.schema import Model
 
 
-def micro_batch_loss(run: Run, batch: Batch, part: int, stage: Stage) -> Tensor:
+def micro_batch_loss(trained: Trained, batch: Batch, part: int, stage: Stage) -> Tensor:
     """Return the mean cross-entropy of pass `part` of a step, auxiliary heads added by their weights."""
-    images, targets, smoothing = _mixed(run, batch, part, stage)
-    return weighted_loss(run.model(images), targets, run.plan.recipe.model, smoothing)
+    images, targets, smoothing = _mixed(trained, batch, part, stage)
+    return weighted_loss(trained.model(images), targets, trained.plan.recipe.model, smoothing)
 
 
 def weighted_loss(answer: Any, targets: Tensor, model: Model, smoothing: float) -> Tensor:
@@ -35,13 +35,13 @@ def weighted_loss(answer: Any, targets: Tensor, model: Model, smoothing: float) 
     return loss
 
 
-def _mixed(run: Run, batch: Batch, part: int, stage: Stage) -> tuple[Tensor, Tensor, float]:
+def _mixed(trained: Trained, batch: Batch, part: int, stage: Stage) -> tuple[Tensor, Tensor, float]:
     """Return (images, targets, smoothing yet to be applied), mixed where the recipe mixes."""
-    plan, recipe = run.plan, run.plan.recipe
+    plan, recipe = trained.plan, trained.plan.recipe
     smoothing = recipe.regularization.label_smoothing
     if recipe.data.mixing is None:
         return batch.images, batch.labels, smoothing
-    rank, world = run.accelerator.process_index, run.accelerator.num_processes
+    rank, world = trained.accelerator.process_index, trained.accelerator.num_processes
     images, targets = mix(
         batch.images,
         batch.labels,

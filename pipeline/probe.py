@@ -6,16 +6,12 @@ of a GPU beside it is not counted.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import Any
 
+from pipeline.child import answer_of
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
-
-_LINES_SHOWN = 5  # of what a failed step printed
 
 
 def largest_stage(plan: Plan) -> Stage:
@@ -28,17 +24,7 @@ def probe(plan: Plan) -> dict[str, Any]:
 
     Raises Top1Error, with a smaller micro-batch, where the memory is not enough.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline.probed_step"],
-        input=json.dumps(plan.to_dict()),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = " / ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
-        raise Top1Error(f"the step ended with code {done.returncode}: {lines}")
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = answer_of("pipeline.probed_step", plan.to_dict(), "the step")
     if found.get("out_of_memory"):
         raise Top1Error(too_large(plan, found))
     return found

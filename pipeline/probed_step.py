@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,13 @@ from typing import Any
 import torch
 
 from pipeline import machine
-from pipeline.data.loader import Batch
+from pipeline.accelerator import start_accelerator
 from pipeline.gpu import settled
+from pipeline.noise import noise_batch
 from pipeline.plan import Plan, plan_from_dict
 from pipeline.probe import largest_stage
-from pipeline.run import Run, prepare_training, start_accelerator
-from pipeline.train import train_step
+from pipeline.step import train_step
+from pipeline.trained import prepare_training
 
 
 def main() -> None:
@@ -27,13 +27,13 @@ def main() -> None:
     accelerator = start_accelerator(plan)
     device = accelerator.device
     trained = prepare_training(plan, accelerator)
-    run = Run(plan, Path(), accelerator, **vars(trained), loader=None, manifest=None)  # type: ignore[arg-type]
-    step = largest_stage(plan).first_step
+    stage = largest_stage(plan)
     found: dict[str, Any] = {"device": name_of(device), "total_gib": total_gib(device)}
     try:
         for _ in range(2):  # kernels are chosen in the first
             start = settled(device)
-            train_step(run, step, batches(plan, device))
+            parts = (noise_batch(plan, stage.image_size, device) for _ in range(plan.accumulation))
+            train_step(trained, stage.first_step, parts)
             found["seconds"] = settled(device) - start
         found["memory_gib"] = used_gib(device)
     except torch.OutOfMemoryError:
@@ -46,17 +46,6 @@ def alone(plan: Plan) -> Plan:
     norm = plan.recipe.model.batch_norm
     model = replace(plan.recipe.model, batch_norm=norm and replace(norm, images=None))
     return replace(plan, gpus=1, recipe=replace(plan.recipe, model=model))
-
-
-def batches(plan: Plan, device: torch.device) -> Iterator[Batch]:
-    """Yield the micro-batches of one step, of noise."""
-    size, channels = largest_stage(plan).image_size, len(plan.recipe.data.normalize.mean)
-    labels = torch.arange(plan.micro_batch, device=device) % plan.recipe.model.num_classes
-    for _ in range(plan.accumulation):
-        images = torch.randn(plan.micro_batch, channels, size, size, device=device)
-        if device.type == "cuda":
-            images = images.to(memory_format=torch.channels_last)
-        yield Batch(images, labels.clone(), torch.arange(plan.micro_batch), 0)
 
 
 def name_of(device: torch.device) -> str:

@@ -11,38 +11,31 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline import checkpoint, runs
+from pipeline.accelerator import start_accelerator
 from pipeline.data.bad_files import list_in
 from pipeline.data.loader import TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.data.sampling import Shard
-from pipeline.ema import WeightAverage
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Score
-from pipeline.freeze import Frozen, freeze
-from pipeline.gpu import take_priority
 from pipeline.journal import Journal, cut_back
-from pipeline.models import build, outputs_of, pool_deterministically
-from pipeline.optim import make_optimizer
+from pipeline.models import outputs_of
 from pipeline.plan import Plan
 from pipeline.report import Report
 from pipeline.stop import Agreement
+from pipeline.trained import Trained, prepare_training
 from pipeline.transfer import load_start
 from recipes.schema import Evaluation
 
-COLLECTIVE_TIMEOUT = timedelta(minutes=10)
-SMALL_PASS = 0.01  # 1e9 multiply-adds; below, oneDNN and a second thread cost more than they save
 START_UP_PASSES = 2  # DDP rebuilds its buckets at the beginning of the second
-COMPILED_FORMS = 16  # of a network in one stage, at most: its own, and where layers are frozen; and some
 
 
 @dataclass
@@ -54,29 +47,19 @@ class Books:
     report: Report
 
 
-@dataclass
-class Run:
+@dataclass(kw_only=True)
+class Run(Trained):
     """Everything one process holds of a run while training it.
 
-    network: the bare network, whose names are the checkpoint's; model: the same, averaging gradients.
-    frozen: which of its layers stand still, and when.
-    losses: by step, since they were last read, on the device. scores: of the weights as they are now.
+    scores: of the weights as they are now.
     facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation, what the
     report rule judges, and the steps whose loss was not finite, which are left out.
     """
 
-    plan: Plan
     folder: Path
-    accelerator: Accelerator
-    network: nn.Module
-    model: nn.Module
-    optimizer: Any
-    average: WeightAverage | None
-    frozen: Frozen
     loader: TrainLoader
     manifest: Manifest
     books: Books | None = None
-    losses: dict[int, Tensor] = field(default_factory=dict)
     scores: dict[Evaluation, Score] = field(default_factory=dict)
     stop: Agreement = field(default_factory=Agreement)
     facts: dict[str, Any] = field(
@@ -123,84 +106,12 @@ def open_run(
                 run.books.journal.close()
 
 
-def start_accelerator(plan: Plan) -> Accelerator:
-    """Join the other processes. Raises Top1Error unless exactly the plan's number are there."""
-    cuda = torch.cuda.is_available() and plan.device != "cpu"
-    if plan.device == "cuda" and not cuda:
-        raise Top1Error("--device cuda was asked for, but torch sees no GPU here. Use --device cpu or auto.")
-    small = plan.recipe.model.gmacs * plan.micro_batch < SMALL_PASS
-    torch.set_num_threads(1 if small else plan.threads)
-    torch.use_deterministic_algorithms(plan.deterministic)
-    torch.backends.cudnn.benchmark = not plan.deterministic
-    torch.backends.mkldnn.set_flags(not small)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    accelerator = Accelerator(
-        cpu=not cuda,
-        mixed_precision=_precision(plan.precision, cuda),
-        kwargs_handlers=[
-            InitProcessGroupKwargs(timeout=COLLECTIVE_TIMEOUT),
-            # Running statistics are rank 0's, sent before they are used; not before every forward pass.
-            DistributedDataParallelKwargs(broadcast_buffers=False),
-        ],
-    )
-    if cuda:
-        take_priority(accelerator.device)
-    # A missing environment variable otherwise trains N independent networks in silence.
-    if accelerator.num_processes != plan.gpus:
-        raise Top1Error(
-            f"the plan is for {plan.gpus} processes, but {accelerator.num_processes} joined. Start as many "
-            "with the launcher; each needs RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT."
-        )
-    return accelerator
-
-
-def _precision(asked: str, cuda: bool) -> str:
-    if asked == "auto":
-        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if cuda else "no"
-    return "no" if asked == "fp32" else asked
-
-
-@dataclass
-class Trained:
-    """What is trained and what trains it, as in `Run`."""
-
-    network: nn.Module
-    model: nn.Module
-    optimizer: Any
-    average: WeightAverage | None
-    frozen: Frozen
-
-
-def prepare_training(plan: Plan, accelerator: Accelerator) -> Trained:
-    """Build the network and optimizer of a run on this rank, from the plan alone."""
-    recipe, rank, world = plan.recipe, accelerator.process_index, accelerator.num_processes
-    torch.manual_seed(plan.seed)  # the same first weights on every rank
-    network = build(
-        recipe.model, recipe.regularization, micro_batch=plan.micro_batch, rank=rank, world=world
-    ).to(accelerator.device)
-    if plan.deterministic:
-        pool_deterministically(network)
-    cuda = accelerator.device.type == "cuda"
-    if cuda:
-        network = network.to(memory_format=torch.channels_last)
-    frozen = freeze(network, plan)
-    fused = cuda and accelerator.mixed_precision != "fp16"
-    model, optimizer = accelerator.prepare(
-        compiled(network, plan, cuda),
-        make_optimizer(network, recipe.optimizer, recipe.regularization, fused),
-    )
-    average = WeightAverage(network, recipe.ema.decay) if recipe.ema else None
-    return Trained(network, model, optimizer, average, frozen)
-
-
 def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     """Build the network, optimizer and loader of a run on this rank, all from the plan alone."""
     trained, manifest = prepare_training(plan, accelerator), _load_manifest(plan)
     return Run(
-        plan=plan,
-        folder=folder,
-        accelerator=accelerator,
         **vars(trained),
+        folder=folder,
         loader=TrainLoader(
             manifest.split("train"),
             plan.recipe.data,
@@ -216,21 +127,6 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
         ),
         manifest=manifest,
     )
-
-
-def compiled(network: nn.Module, plan: Plan, cuda: bool) -> nn.Module:
-    """Return the network compiled for training where the plan has that, else itself.
-
-    What is compiled shares the network's tensors; the network itself stays as it is. Each stage's image size
-    and dropout is compiled by itself. Compiling again beyond that is an error: it would go on for the whole
-    run.
-    """
-    if not plan.compiles(cuda):
-        return network
-    torch._dynamo.config.recompile_limit = COMPILED_FORMS * len(plan.stages)
-    torch._dynamo.config.fail_on_recompile_limit_hit = True
-    whole: nn.Module = torch.compile(network, dynamic=False)
-    return whole
 
 
 def _load_manifest(plan: Plan) -> Manifest:

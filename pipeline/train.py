@@ -1,4 +1,4 @@
-"""The training loop: one optimizer step is one explicit list of micro-batches, a run is one loop of steps.
+"""The training loop: a run is one loop of steps, with what happens between them.
 
 Knows what to do with a run at each step; not how it is built, restored or launched.
 """
@@ -8,29 +8,28 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
 
 from pipeline import checkpoint, runs
 from pipeline.analysis import write_analysis
-from pipeline.data.loader import Batch, EvalLoader
+from pipeline.data.loader import EvalLoader
+from pipeline.data.split import Split
 from pipeline.dense import form_of
 from pipeline.evaluate import Member, Score, evaluate
 from pipeline.gpu import gpu_figures
 from pipeline.judged import evaluations_of, is_judged, judged_record
-from pipeline.loss import micro_batch_loss
-from pipeline.models import set_dropout
 from pipeline.not_finite import GoBack, check_finite, is_left_out, leave_out
 from pipeline.plan import Plan
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
 from pipeline.report import Report, Waited, result_of
 from pipeline.run import Run, open_run, save, weights_of_main
+from pipeline.step import train_step
 from pipeline.stop import Agreement, Interrupted, Stop
 from recipes.schema import Evaluation
 
@@ -94,7 +93,12 @@ def train_steps(run: Run, first_step: int) -> int:
         epoch_ends = last or done % plan.steps_per_epoch == 0
         saving = epoch_ends or done % plan.checkpoint_every == 0
         logging = saving or done % plan.log_every == 0
-        norm = train_step(run, step, itertools.islice(batches, plan.accumulation), logging)
+        parts, norm = itertools.islice(batches, plan.accumulation), None
+        if is_left_out(run.facts["skipped"], step):
+            leave_out(run, step, parts)
+        else:
+            norm = train_step(run, step, parts, logging)
+            run.scores.clear()
         stopping = run.stop.reached()
         if logging or stopping:
             log(run, done, norm, batches.take_seconds())
@@ -104,76 +108,6 @@ def train_steps(run: Run, first_step: int) -> int:
         if run.stop.reason:
             return done
     return plan.total_steps
-
-
-def train_step(run: Run, step: int, batches: Iterable[Batch], logging: bool = False) -> Tensor | None:
-    """One optimizer step over this rank's micro-batches of the global batch.
-
-    Returns the gradient's norm, on the device, where the recipe clips it or the step is logged: elsewhere
-    it would cost a pass over the gradients for nothing.
-    """
-    plan, accelerator = run.plan, run.accelerator
-    if is_left_out(run.facts["skipped"], step):
-        leave_out(run, step, batches)
-        return None
-    regularization, progressive = plan.recipe.regularization, plan.recipe.progressive
-    stage = stage_at(plan.stages, step)
-    run.scores.clear()
-    run.frozen.hold(step)
-    if progressive and progressive.dropout:
-        set_dropout(run.network, stage.dropout)
-    for group in run.optimizer.param_groups:
-        group["lr"] = plan.lr_at(step)
-    seed_generator(accelerator.device, step_seed(plan.seed, step, accelerator.process_index))
-    losses = []
-    for part, batch in enumerate(batches):
-        last = part == plan.accumulation - 1
-        with contextlib.nullcontext() if last else accelerator.no_sync(run.model):
-            with accelerator.autocast():
-                loss = micro_batch_loss(run, batch, part, stage) / plan.accumulation
-            accelerator.backward(loss)
-        losses.append(loss.detach())
-    run.frozen.drop_gradients(step)
-    norm = None
-    if regularization.clip_norm:
-        norm = accelerator.clip_grad_norm_(run.model.parameters(), regularization.clip_norm)
-    elif logging:
-        norm = gradient_norm(run)
-    run.optimizer.step()
-    run.optimizer.optimizer.zero_grad()  # Accelerate's inspects a signature each time: 0.1 ms
-    # A step that the fp16 scaler skipped moved no weight and must not move the average.
-    if run.average and not run.optimizer.step_was_skipped:
-        run.average.update(step)
-    run.losses[step] = torch.stack(losses).sum()
-    return norm
-
-
-def gradient_norm(run: Run) -> Tensor:
-    """Return the global L2 norm of the gradient, on the device; the same on every rank."""
-    run.accelerator.unscale_gradients(run.optimizer)  # fp16's are scaled; the step does not do it twice
-    return get_total_norm(p.grad for p in run.network.parameters() if p.grad is not None)
-
-
-def step_seed(seed: int, step: int, rank: int) -> int:
-    """Return the 63-bit seed of dropout and stochastic depth in one step on one rank (splitmix64)."""
-    state, mask = 0, 0xFFFFFFFFFFFFFFFF
-    for word in (seed, step, rank):
-        state = ((state ^ word) + 0x9E3779B97F4A7C15) & mask
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
-        state ^= state >> 31
-    return state >> 1
-
-
-def seed_generator(device: torch.device, seed: int) -> None:
-    """Seed the device's default generator alone: torch.manual_seed takes a millisecond over all backends."""
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index or 0].manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)
-
-
-# ---------------------------------------------------------------- what happens between steps
 
 
 def lacks_validation(run: Run, done: int) -> bool:
@@ -250,12 +184,18 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
 
     Raises Interrupted when the processes agreed to stop meanwhile.
     """
-    if evaluation in run.scores:
-        return run.scores[evaluation]
+    if evaluation not in run.scores:
+        split = run.manifest.split("val")
+        run.scores[evaluation] = measure_on(run, evaluation, split, run.plan.data.val_images)
+    return run.scores[evaluation]
+
+
+def measure_on(run: Run, evaluation: Evaluation, split: Split, images: int) -> Score:
+    """Evaluate as `measure` does, on a split that has to hold so many images."""
     accelerator, plan = run.accelerator, run.plan
     weights = weights_of_main(run, averaged=evaluation.ema)
     form = form_of(run.network.eval(), evaluation)
-    split, batch = run.manifest.split("val"), max(32, plan.micro_batch)
+    batch = max(32, plan.micro_batch)
 
     def forward(images: Tensor) -> Tensor:
         with accelerator.autocast():
@@ -274,10 +214,10 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
     )
     common = len(split) // accelerator.num_processes // batch  # whole batches that every process has
     try:
-        score = evaluate(
+        return evaluate(
             [Member(forward, plan.recipe.data.normalize)],
             loader,
-            images=plan.data.val_images,
+            images=images,
             device=accelerator.device,
             most_images=batch,
             reduce=lambda total: accelerator.reduce(total, "sum"),
@@ -285,8 +225,6 @@ def measure(run: Run, evaluation: Evaluation) -> Score:
         )
     finally:
         run.network.train()
-    run.scores[evaluation] = score
-    return score
 
 
 def finish(run: Run) -> None:

@@ -25,9 +25,10 @@ from pipeline.plan import make_plan
 from pipeline.planning import data_facts
 from pipeline.report import Report
 from pipeline.start import NORMS
+from pipeline.step import seed_generator
 from pipeline.stop import Stop
 from pipeline.tiny import tiny
-from pipeline.train import seed_generator, train
+from pipeline.train import train
 from pipeline.transfer import load_start
 from recipes.schema import RMSProp
 

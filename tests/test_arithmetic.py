@@ -18,8 +18,8 @@ from pipeline.mixing import mix
 from pipeline.models import build
 from pipeline.plan import DataFacts, make_plan
 from pipeline.run import open_run
+from pipeline.step import train_step
 from pipeline.tiny import tiny
-from pipeline.train import train_step
 from recipes.schema import AdamW, Exponential, InverseDecay, Mixup, Polynomial, Steps, Warmup
 
 STEPS = 20

@@ -17,7 +17,7 @@ from pipeline.gpu import gpu_figures
 from pipeline.journal import read, read_json
 from pipeline.report import Waited
 from pipeline.snapshot import environment, recipe_source
-from pipeline.train import gradient_norm
+from pipeline.step import gradient_norm
 
 EPOCH = 44  # steps of the demo data's 1,437 training images in batches of 32
 

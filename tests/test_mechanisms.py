@@ -15,8 +15,8 @@ from pipeline.plan import make_plan
 from pipeline.planning import data_facts
 from pipeline.reestimate import reestimate
 from pipeline.run import open_run
+from pipeline.step import train_step
 from pipeline.tiny import tiny
-from pipeline.train import train_step
 from pipeline.transfer import load_start
 from recipes.schema import SGD, StartFrom
 

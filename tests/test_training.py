@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from run_results import weights
 
 import recipes
+from pipeline.accelerator import start_accelerator
 from pipeline.checkpoint import newest_step
 from pipeline.data.loader import TrainLoader
 from pipeline.data.manifest import Manifest
@@ -24,7 +26,6 @@ from pipeline.errors import Top1Error
 from pipeline.journal import read
 from pipeline.plan import DataFacts, make_plan
 from pipeline.planning import data_facts
-from pipeline.run import start_accelerator
 from pipeline.tiny import tiny
 
 DEADLINE = 240.0
@@ -78,10 +79,6 @@ def wait_for_step(folder, step, started):
         time.sleep(0.01)
     started.send_signal(signal.SIGKILL)
     pytest.fail(f"never came to step {step}: {started.wait()[1]}")
-
-
-def weights(folder):
-    return json.loads((folder / "result.json").read_text())["weights_sha256"]
 
 
 TINY = {

@@ -43,11 +43,12 @@ def imports(clock: Clock) -> None:
 
 def first_step(clock: Clock, line: str) -> None:
     """Do what `top1 train` does up to its first step."""
+    from pipeline.accelerator import start_accelerator
     from pipeline.bench.training_feeds import plan_of, read_told
     from pipeline.data.manifest import Manifest
     from pipeline.gpu import settled
-    from pipeline.run import prepare, restore, start_accelerator
-    from pipeline.train import train_step
+    from pipeline.run import prepare, restore
+    from pipeline.step import train_step
 
     clock.mark("imports")
     told = read_told(line)

@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from typing import IO, Any
 
 from pipeline.bench.figures import Timing
+from pipeline.child import ended
 from pipeline.errors import Top1Error
-
-_LINES_SHOWN = 5  # of what a failed row printed
 
 
 def interleaved(
@@ -93,5 +92,4 @@ class _Process:
     def _failure(self) -> Top1Error:
         code = self._process.wait()
         self._printed.seek(0)
-        lines = self._printed.read().strip().splitlines()[-_LINES_SHOWN:]
-        return Top1Error(f"the row {self._name} ended with code {code}: {' / '.join(lines)}")
+        return ended(f"the row {self._name}", code, self._printed.read())

@@ -1,4 +1,6 @@
-"""The loop of `top1 bench stages`, in a process of its own: every stage, a few steps of each. Heavy."""
+"""The loop of `top1 bench stages`, in a process of its own: every stage, a few steps of each, then the
+validation protocol over the same images. Heavy.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from pipeline.bench.training_loops import open_top1
 from pipeline.gpu import peak_memory_gib, settled
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
-from pipeline.train import train_steps
+from pipeline.run import Run
+from pipeline.train import measure_on, train_steps
 
 LEAD_STEPS = 4  # after the first, not counted: algorithms are chosen, what was fetched ahead is used up
 
@@ -77,14 +80,24 @@ def staged(told: Told) -> Plan:
     return replace(plan, stages=tuple(stages), total_steps=ENDLESS, steps_per_epoch=ENDLESS)
 
 
+def evaluated(run: Run) -> dict[str, Any]:
+    """Return how long the recipe's validation takes over the images there are, start to end."""
+    evaluation, split = run.plan.recipe.validation, run.manifest.split("train")
+    measure_on(run, evaluation, split, len(split))  # what is compiled or chosen is so in the first
+    start = settled(run.accelerator.device)
+    measure_on(run, evaluation, split, len(split))
+    seconds = settled(run.accelerator.device) - start
+    return {"protocol": evaluation.protocol, "images": len(split), "seconds": seconds}
+
+
 def main() -> None:
-    """Read what to do; print a row for each stage, all as one line of JSON."""
+    """Read what to do; print a row for each stage and the evaluation, all as one line of JSON."""
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
     told = read_told(sys.stdin.readline())
     plan = staged(told)
 
     def done(rows: list[dict[str, Any]]) -> None:
-        print(json.dumps(rows), file=answers, flush=True)
+        print(json.dumps({"rows": rows, "evaluation": evaluated(run)}), file=answers, flush=True)
         sys.exit(0)
 
     with open_top1(told, plan) as run:

@@ -1,13 +1,11 @@
 """`top1 bench stages`: the real training loop through all stages of a recipe, a few steps each. Light.
 
-No comparison: what each stage costs, how long the change to it takes, and what memory it needs.
+No comparison: what each stage costs, how long the change to it takes, what memory it needs, and how long the
+recipe's validation takes. `top1 show` forecasts whole runs from it (`pipeline.forecast`).
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,11 +13,10 @@ from typing import Any
 
 from pipeline.bench.figures import facts_text
 from pipeline.bench.training import TrainingBench, files_of, machine_of, plain, told_of
+from pipeline.child import answer_of
 from pipeline.columns import table
-from pipeline.errors import Top1Error
 
 _CHILD = "pipeline.bench.staged_loop"
-_LINES_SHOWN = 5  # of what a failed loop printed
 
 
 def bench_stages(bench: TrainingBench, feed: str, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -32,17 +29,8 @@ def bench_stages(bench: TrainingBench, feed: str, tell: Callable[[str], None]) -
         recipe = plain(bench.recipe, bench.batch, keep=True)
         told = told_of(bench, recipe, files, Path(folder) / "run", feed=feed)
         tell(f"training    {bench.recipe.name}, {bench.steps} steps a stage")
-        done = subprocess.run(
-            [sys.executable, "-m", _CHILD],
-            input=json.dumps(told) + "\n",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        lines = " / ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
-        raise Top1Error(f"the loop ended with code {done.returncode}: {lines}")
-    return {"machine": machine_of(bench) | {"feed": feed}, "rows": json.loads(done.stdout)}
+        found = answer_of(_CHILD, told, "the loop")
+    return {"machine": machine_of(bench) | {"feed": feed}, **found}
 
 
 def stages_text(answer: Mapping[str, Any]) -> str:
@@ -60,4 +48,9 @@ def stages_text(answer: Mapping[str, Any]) -> str:
         )
         for row in answer["rows"]
     ]
-    return f"{facts_text(answer['machine'])}\n\n{table([head, *rows], right=range(7))}"
+    evaluation = answer["evaluation"]
+    evaluated = (
+        f"evaluation  {evaluation['protocol']}: {evaluation['images'] / evaluation['seconds']:.0f} images/s, "
+        f"{evaluation['images']} in {evaluation['seconds']:.2f} s"
+    )
+    return f"{facts_text(answer['machine'])}\n\n{table([head, *rows], right=range(7))}\n\n{evaluated}"

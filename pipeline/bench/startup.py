@@ -6,9 +6,6 @@ process is started.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,11 +16,10 @@ from typing import Any
 from pipeline.bench.figures import Timing, check_rounds, clock_cost, facts_text, ratio_of
 from pipeline.bench.images import repeat
 from pipeline.bench.training import TrainingBench, files_of, machine_of, plain, told_of
+from pipeline.child import answer_of
 from pipeline.columns import table
-from pipeline.errors import Top1Error
 
 _CHILD = "pipeline.bench.first_step"
-_LINES_SHOWN = 5  # of what a failed process printed
 
 Parts = dict[str, float]  # seconds of each part, in its order
 
@@ -56,17 +52,7 @@ def bench_startup(bench: TrainingBench, entries: int, tell: Callable[[str], None
 
 def start(row: str, told: Mapping[str, Any]) -> Parts:
     """Start one row in a process of its own; return the seconds of its parts. Raises Top1Error on failure."""
-    done = subprocess.run(
-        [sys.executable, "-m", _CHILD, row, str(time.monotonic())],
-        input=json.dumps(told) + "\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        lines = " / ".join(done.stderr.strip().splitlines()[-_LINES_SHOWN:])
-        raise Top1Error(f"the start ended with code {done.returncode}: {lines}")
-    parts: Parts = json.loads(done.stdout)
+    parts: Parts = answer_of(_CHILD, told, "the start", row, str(time.monotonic()))
     return parts
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from pipeline.bench.loaders import LOADERS, Setting
 from pipeline.data.header import read_header
 from pipeline.data.loader import Batch
+from pipeline.noise import noise_batch
 from pipeline.plan import DataFacts, Plan, make_plan
 from pipeline.run import Run
 from recipes.serialize import from_dict
@@ -91,19 +91,11 @@ def feed_of(told: Told, plan: Plan, run: Run | None, device: torch.device) -> Ba
 
 def in_memory(plan: Plan, device: torch.device) -> Batches:
     """Yield one batch of each stage again and again, as the loader would have put it there."""
-    labels = torch.arange(plan.micro_batch, device=device) % plan.recipe.model.num_classes
-    indices = torch.arange(plan.micro_batch)
     mixed = plan.recipe.data.mixing is not None  # in place: a batch of its own each time
     for stage in plan.stages:
-        images = _noise(plan, stage.image_size, device)
+        batch = noise_batch(plan, stage.image_size, device)
         for _ in range((stage.end_step - stage.first_step) * plan.accumulation):
-            yield Batch(images.clone() if mixed else images, labels, indices, 0)
-
-
-def _noise(plan: Plan, size: int, device: torch.device) -> Tensor:
-    channels = len(plan.recipe.data.normalize.mean)
-    images = torch.randn(plan.micro_batch, channels, size, size, device=device)
-    return images.to(memory_format=torch.channels_last) if device.type == "cuda" else images
+            yield replace(batch, images=batch.images.clone()) if mixed else batch
 
 
 def of_peer(told: Told, plan: Plan, device: torch.device) -> Batches:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline import runs
+from pipeline.accelerator import start_accelerator
 from pipeline.bench.figures import Timing
 from pipeline.bench.training_feeds import ENDLESS, Batches, Told, feed_of, plan_of, read_told
 from pipeline.gpu import peak_memory_gib, settled
@@ -27,8 +28,9 @@ from pipeline.models import build, outputs_of
 from pipeline.optim import make_optimizer
 from pipeline.plan import Plan
 from pipeline.report import Report
-from pipeline.run import Run, compiled, open_run, start_accelerator
+from pipeline.run import Run, open_run
 from pipeline.train import train_steps
+from pipeline.trained import compiled
 
 LEAD_STEPS = 3  # at the beginning of a round, not timed: what was fetched ahead is used up
 

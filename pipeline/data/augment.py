@@ -69,7 +69,6 @@ class ProgramOperation:
 
     program: Callable[[Draw], Program]
     where: Literal["pixels"] = "pixels"
-    needs_conditionals: bool = False
 
     def draw(self, draw: Draw) -> list[NDArray[Any]]:
         return [self.program(draw)]
@@ -86,7 +85,6 @@ class LightingOperation:
 
     lighting: Lighting
     where: Literal["mean"] = "mean"
-    needs_conditionals: bool = False
 
     def draw(self, draw: Draw) -> list[NDArray[Any]]:
         # To add to the pixels is to subtract from the mean.
@@ -103,7 +101,6 @@ class PixelJitterOperation:
     jitter: PixelJitter
     channels: int
     where: Literal["mean"] = "mean"
-    needs_conditionals: bool = False
 
     def draw(self, draw: Draw) -> list[NDArray[Any]]:
         shift = (2 * draw.uniforms(Stream.JITTER, 1) - 1) * self.jitter.shift
@@ -122,7 +119,6 @@ class ErasingOperation:
 
     erasing: RandomErasing
     where: Literal["normalized"] = "normalized"
-    needs_conditionals: bool = False
 
     def draw(self, draw: Draw) -> list[NDArray[Any]]:
         boxes = erasing_boxes(self.erasing, draw)

@@ -56,9 +56,6 @@ class Graph(Protocol):
     @property
     def stacks(self) -> bool: ...
 
-    @property
-    def needs_conditionals(self) -> bool: ...
-
     def row(self, contents: list[Content], windows: Windows, draw: Draw) -> Row:
         """Return the inputs of one batch, in the order in which `images` takes them."""
         ...
@@ -78,7 +75,6 @@ class Decoding:
     part: Literal["window", "image"]
     color: Literal["rgb", "gray"]
     stacks: bool = False
-    needs_conditionals: bool = False
 
     @property
     def decoding(self) -> Decoding:
@@ -141,10 +137,6 @@ class Training:
     normalize: Normalize | None
     operations: tuple[Operation, ...] = ()
     stacks: bool = True
-
-    @property
-    def needs_conditionals(self) -> bool:
-        return any(operation.needs_conditionals for operation in self.operations)
 
     @property
     def inputs(self) -> int:
@@ -214,7 +206,6 @@ class Flip:
 
     probability: float
     where: Literal["pixels"] = "pixels"
-    needs_conditionals: bool = False
 
     def draw(self, draw: Draw) -> list[NDArray[Any]]:
         return [(draw.uniforms(Stream.FLIP, 1)[:, 0] < self.probability).astype(np.int32)]

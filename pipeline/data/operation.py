@@ -43,14 +43,11 @@ class Operation(Protocol):
     where: "pixels" works on uint8 images (H, W, C) after resize and crop, in the recipe's order;
     "normalized" on float images (C, H, W) after normalization; "mean" has no graph: `draw` returns one
     float32 (N, C) array that is added to the mean which normalization subtracts (a colour brightened by d
-    is an offset of -d). needs_conditionals: whether `graph` branches per image (`enable_conditionals=True`).
+    is an offset of -d).
     """
 
     @property
     def where(self) -> Literal["pixels", "mean", "normalized"]: ...
-
-    @property
-    def needs_conditionals(self) -> bool: ...
 
     def draw(self, draw: Draw) -> list[NDArray[Any]]:
         """Return arrays (N, ...); their number, dtypes and trailing shapes never change."""

@@ -89,7 +89,6 @@ def _build(graph: Graph, device: Device, most_images: int, source: Callable[[], 
         num_threads=device.threads,
         device_id=device.device_id,
         prefetch_queue_depth=device.prefetch,
-        enable_conditionals=graph.needs_conditionals,
     )
     def pipeline() -> DataNode:
         nodes = fn.external_source(

@@ -1,0 +1,53 @@
+"""Joining the other processes of a run, and torch's settings for it. Heavy: torch, Accelerate."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+
+from pipeline.errors import Top1Error
+from pipeline.gpu import take_priority
+from pipeline.plan import Plan
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=10)
+SMALL_PASS = 0.01  # 1e9 multiply-adds; below, oneDNN and a second thread cost more than they save
+
+
+def start_accelerator(plan: Plan) -> Accelerator:
+    """Join the other processes. Raises Top1Error unless exactly the plan's number are there."""
+    cuda = torch.cuda.is_available() and plan.device != "cpu"
+    if plan.device == "cuda" and not cuda:
+        raise Top1Error("--device cuda was asked for, but torch sees no GPU here. Use --device cpu or auto.")
+    small = plan.recipe.model.gmacs * plan.micro_batch < SMALL_PASS
+    torch.set_num_threads(1 if small else plan.threads)
+    torch.use_deterministic_algorithms(plan.deterministic)
+    torch.backends.cudnn.benchmark = not plan.deterministic
+    torch.backends.mkldnn.set_flags(not small)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    accelerator = Accelerator(
+        cpu=not cuda,
+        mixed_precision=_precision(plan.precision, cuda),
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=COLLECTIVE_TIMEOUT),
+            # Running statistics are rank 0's, sent before they are used; not before every forward pass.
+            DistributedDataParallelKwargs(broadcast_buffers=False),
+        ],
+    )
+    if cuda:
+        take_priority(accelerator.device)
+    # A missing environment variable otherwise trains N independent networks in silence.
+    if accelerator.num_processes != plan.gpus:
+        raise Top1Error(
+            f"the plan is for {plan.gpus} processes, but {accelerator.num_processes} joined. Start as many "
+            "with the launcher; each needs RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT."
+        )
+    return accelerator
+
+
+def _precision(asked: str, cuda: bool) -> str:
+    if asked == "auto":
+        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if cuda else "no"
+    return "no" if asked == "fp32" else asked
