@@ -12,11 +12,23 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pipeline.commands import board, book, cluster, evaluate, jobs, machine, prep, run, submit, ui
+from pipeline.commands import bench, board, book, cluster, doctor, evaluate, jobs, prep, run, submit, ui
 from pipeline.commands.options import Command
 from pipeline.errors import Top1Error, UsageError, nearest
 
-GROUPS = (book, prep, run, submit, jobs, evaluate, board, ui, cluster, machine)  # in the order of --help
+GROUPS = (
+    book,
+    prep,
+    run,
+    submit,
+    jobs,
+    evaluate,
+    board,
+    ui,
+    cluster,
+    bench,
+    doctor,
+)  # in the order of --help
 
 
 class _Parser(argparse.ArgumentParser):

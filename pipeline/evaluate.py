@@ -16,7 +16,8 @@ from torch import Tensor
 
 from pipeline.data.loader import Areas, EvalLoader
 from pipeline.errors import Top1Error
-from pipeline.views import count_views, passes
+from pipeline.protocols import count_views
+from pipeline.views import passes
 from recipes.schema import Evaluation, Normalize
 
 Forward = Callable[[Tensor], Tensor]

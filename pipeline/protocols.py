@@ -1,4 +1,4 @@
-"""A protocol as people write it, `ten_crop 224/256 bicubic`, and back. Pure and light."""
+"""A protocol as people write it, `ten_crop 224/256 bicubic`, and what it comes to. Pure and light."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from recipes.schema import Evaluation, Interpolation, Views
 _SIZES = re.compile(r"(\d+)/(\d+(?:,\d+)*)")
 _WINDOW = re.compile(r"(efficientnet|efficientnet_v2)_window\+(\d+)")
 _LARGEST = 10_000  # pixels a side
+GRID = 5  # crops_150: positions a side (Simonyan & Zisserman 2014 §4.3)
 _WORDS: dict[str, dict[str, Any]] = {
     **{views: {"views": views} for views in typing.get_args(Views)},
     **{kind: {"interpolation": kind} for kind in typing.get_args(Interpolation)},
@@ -26,6 +27,12 @@ _WORDS: dict[str, dict[str, Any]] = {
     "without_blacklist": {"without_blacklist": True},
     "raw_weights": {"ema": False},
 }
+
+
+def count_views(evaluation: Evaluation) -> int:
+    """Return how many views of an image a protocol averages."""
+    a_scale = {"single_crop": 1, "ten_crop": 10, "dense": 2, "crops_144": 36, "crops_150": 2 * GRID**2}
+    return a_scale[evaluation.views] * len(evaluation.resize)
 
 
 def protocol_of(text: str) -> Evaluation:

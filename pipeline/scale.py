@@ -88,22 +88,23 @@ def scale_text(scale: Scale) -> str:
         [
             f"scale on {scale.gpus} GPU{'s' * (scale.gpus > 1)} of {scale.nodes} "
             f"node{'s' * (scale.nodes > 1)}, on paper (docs/scale.md)",
-            f"  all-reduce   {_bytes(scale.gradient_bytes)} of gradients a step; each GPU sends "
-            f"{_bytes(scale.sent_bytes)}",
+            f"  all-reduce   {bytes_text(scale.gradient_bytes)} of gradients a step; each GPU sends "
+            f"{bytes_text(scale.sent_bytes)}",
             f"  step         {1000 * scale.step_seconds:.3g} ms of arithmetic in the fastest stage; the "
-            f"exchange hides behind it above {_bytes(scale.needed_bandwidth)}/s a GPU",
-            f"  reading      at most {scale.images_per_second:,.0f} images and {_bytes(scale.read_bytes)} a "
-            "second and node",
+            f"exchange hides behind it above {bytes_text(scale.needed_bandwidth)}/s a GPU",
+            f"  reading      at most {scale.images_per_second:,.0f} images and "
+            f"{bytes_text(scale.read_bytes)} a second and node",
             f"  metadata     at most {scale.opens_per_second:,.0f} files opened a second over all nodes, "
             "unless packed",
-            f"  checkpoint   {_bytes(scale.checkpoint_bytes)}, {scale.checkpoint_seconds:.2g} s at 1 GB/s, "
-            "beside the training",
+            f"  checkpoint   {bytes_text(scale.checkpoint_bytes)}, {scale.checkpoint_seconds:.2g} s at 1 "
+            "GB/s, beside the training",
             f"  start-up     {scale.calls_at_start:,} calls on the file system that Python is on",
         ]
     )
 
 
-def _bytes(count: float) -> str:
+def bytes_text(count: float) -> str:
+    """Return a count of bytes in the largest unit that leaves at least one, three digits of it."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from pipeline.data.resize import resized
+from pipeline.protocols import GRID
 from recipes.schema import Evaluation
-
-_GRID = 5  # crops_150: positions a side (Simonyan & Zisserman 2014 §4.3)
 
 Areas = Sequence[Sequence[Tensor]]  # per scale, per image: (C, h, w), each of its own size
 
@@ -37,12 +36,6 @@ def views_of(evaluation: Evaluation, area: Tensor) -> list[Tensor]:
 def is_mirrored(evaluation: Evaluation) -> bool:
     """Whether a protocol sees every image a second time, left and right exchanged."""
     return evaluation.views != "single_crop"
-
-
-def count_views(evaluation: Evaluation) -> int:
-    """Return how many views of an image a protocol averages."""
-    a_scale = {"single_crop": 1, "ten_crop": 10, "dense": 2, "crops_144": 36, "crops_150": 2 * _GRID**2}
-    return a_scale[evaluation.views] * len(evaluation.resize)
 
 
 def passes(evaluation: Evaluation, areas: Areas, most_pixels: int) -> Iterator[tuple[Tensor, list[int]]]:
@@ -96,9 +89,7 @@ def _grid(height: int, width: int, size: int) -> list[tuple[int, int]]:
 
     The paper says "regular" and no more; touching the borders is our reading.
     """
-    rows, columns = (
-        [round(i * (side - size) / (_GRID - 1)) for i in range(_GRID)] for side in (height, width)
-    )
+    rows, columns = ([round(i * (side - size) / (GRID - 1)) for i in range(GRID)] for side in (height, width))
     return [(row, column) for row in rows for column in columns]
 
 

@@ -9,7 +9,7 @@ import pytest
 import recipes
 from pipeline.cli import main
 from pipeline.plan import make_plan
-from pipeline.scale import _bytes, scale_of
+from pipeline.scale import bytes_text, scale_of
 from pipeline.scale import scale_of_show as shown
 from pipeline.show import IMAGENET
 
@@ -46,11 +46,11 @@ def test_the_page_shows_what_the_command_says(gpus):
     row = re.search(rf"^\| {gpus} \|(.*)\|$", PAGE.split("<!-- test: table -->")[1], re.M)[1]
     assert [cell.strip() for cell in row.split("|")] == [
         f"{plan.micro_batch} x {plan.accumulation}",
-        _bytes(scale.sent_bytes),
+        bytes_text(scale.sent_bytes),
         f"{1000 * scale.step_seconds:.3g} ms",
-        f"{_bytes(scale.needed_bandwidth)}/s",
+        f"{bytes_text(scale.needed_bandwidth)}/s",
         f"{scale.images_per_second:,.0f}",
-        _bytes(scale.read_bytes),
+        bytes_text(scale.read_bytes),
         f"{scale.opens_per_second:,.0f}",
         f"{scale.calls_at_start:,}",
     ]

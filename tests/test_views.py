@@ -19,8 +19,9 @@ from pipeline.errors import Top1Error
 from pipeline.evaluate import view_probabilities
 from pipeline.models import build
 from pipeline.networks import AlexNet, LeNet5
+from pipeline.protocols import count_views
 from pipeline.tiny import tiny
-from pipeline.views import count_views, passes
+from pipeline.views import passes
 from recipes.schema import Evaluation
 
 CROP = 32

@@ -5,10 +5,23 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import add_command, add_machine, add_science, print_json, recipe_of
+from pipeline.commands.options import (
+    RUNS,
+    add_command,
+    add_machine,
+    add_science,
+    kept_paths,
+    print_json,
+    recipe_of,
+)
 from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.forecast import Forecast
+    from pipeline.plan import Plan
+    from pipeline.scale import Scale
 
 
 def add(commands: Any) -> None:
@@ -26,6 +39,13 @@ def add(commands: Any) -> None:
     add_machine(show)
     show.add_argument(
         "--probe", action="store_true", help="and take one step of the largest stage here: memory and time"
+    )
+    show.add_argument(
+        "--measured", type=Path, nargs="+", default=[], metavar="PATH",
+        help="what `top1 bench stages RECIPE` kept, to forecast from (default .top1/bench)",
+    )  # fmt: skip
+    show.add_argument(
+        "--runs", type=Path, default=RUNS, help="whose finished runs stand beside the forecast (default runs)"
     )
     show.add_argument("--nodes", type=int, default=1, help="nodes; --gpus then counts per node (default 1)")
 
@@ -54,6 +74,8 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from pipeline import show
+    from pipeline.bench.kept import kept
+    from pipeline.forecast import forecast_text, held_against, held_text
     from pipeline.planning import data_facts, plan_for
     from pipeline.probe import probe, probe_text
     from pipeline.recipe_page import page
@@ -67,10 +89,31 @@ def _show(options: argparse.Namespace) -> int:
     file = options.recipe.rpartition(":")[0]
     cited = citations(recipe, Path(file) if file.endswith(".py") else None)
     probed = probe(plan) if options.probe else None
+    answers = kept(kept_paths(options.measured))
+    expected = _forecast(plan, options.data, scale, answers)
+    held = held_against(plan.recipe.name, options.runs, answers)
     if options.json:
-        found = {"probe": probed} if probed else {}
+        found: dict[str, Any] = {"probe": probed} if probed else {}
+        found |= {"forecast": expected and asdict(expected), "finished": [asdict(one) for one in held]}
         return print_json({**show.show_json(plan, at, cited), "scale": asdict(scale), **found})
     print(f"{page(plan, at, cited)}\n\n{scale_text(scale)}")
+    if expected:
+        print("\n" + "\n".join(filter(None, [forecast_text(plan, expected), held_text(held)])))
     if probed:
         print(f"\n{probe_text(plan, probed)}")
     return 0
+
+
+def _forecast(plan: Plan, data: Path | None, scale: Scale, answers: list[Any]) -> Forecast | None:
+    from pipeline.forecast import forecast, newest_for
+    from pipeline.scale import BYTES_AN_IMAGE
+
+    measured = newest_for(plan, answers)
+    if measured is None:
+        return None
+    image_bytes = BYTES_AN_IMAGE
+    if data:
+        from pipeline.data.manifest import mean_bytes
+
+        image_bytes = mean_bytes(data)
+    return forecast(plan, measured, image_bytes, scale.checkpoint_bytes)

@@ -12,6 +12,7 @@ from typing import Any
 MOST, MOST_THREADS, MOST_SEED = 10**12, 4096, 2**63 - 1
 RUNS = Path("runs")
 CACHE = Path(".top1")
+KEPT = CACHE / "bench"  # what `top1 bench` measured
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -127,6 +128,11 @@ def recipe_of(options: argparse.Namespace, classes: int, name: str | None = None
 def print_json(value: dict[str, Any]) -> int:
     print(json.dumps(value, indent=1))
     return 0
+
+
+def kept_paths(given: list[Path]) -> list[Path]:
+    """Return where kept answers of benches are: where the user says, else the usual folder, if it exists."""
+    return given or [path for path in [KEPT] if path.exists()]
 
 
 def tell(text: str) -> None:

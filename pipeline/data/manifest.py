@@ -190,6 +190,11 @@ def describe(content: bytes, split: str, path: str, label: int) -> Entry:
     return Entry(split, path, label, len(content), digest, width, height, flags)
 
 
+def mean_bytes(folder: Path) -> float:
+    """Return what an image of a prepared set weighs, in the mean."""
+    return float(pc.mean(pq.read_table(folder / BODY_NAME, columns=["bytes"])["bytes"]).as_py())
+
+
 def write_whole(path: Path, write: Callable[[Any], object]) -> None:
     """Write a file that is there whole or not at all: temporary file, fsync, rename."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-"""`top1 bench` and `top1 doctor`: what this machine does."""
+"""`top1 bench`: what this machine does, measured beside named alternatives."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.options import (
     CACHE,
+    KEPT,
     RUNS,
+    Command,
     add_arithmetic,
     add_command,
     add_device,
     add_science,
+    kept_paths,
     positive,
     print_json,
     recipe_of,
     tell,
 )
+from pipeline.errors import Top1Error
 
 if TYPE_CHECKING:
     from pipeline.bench.training import TrainingBench
@@ -33,9 +37,7 @@ def add(commands: Any) -> None:
     kinds = commands.add_parser(
         "bench", help="measure beside named alternatives", description="Measure beside named alternatives."
     ).add_subparsers(metavar="KIND", required=True)
-    loader = add_command(
-        kinds, "loader", _bench_loader, "images a second of our loader and of others, same files"
-    )
+    loader = _add(kinds, "loader", _bench_loader, "images a second of our loader and of others, same files")
     loader.add_argument("--data", type=Path, help="prepared data (default: generated, of ImageNet's sizes)")
     loader.add_argument("--images", type=positive, default=1024, help="images a round (default 1024)")
     loader.add_argument(
@@ -53,7 +55,7 @@ def add(commands: Any) -> None:
         "--peers", nargs="*", choices=PEERS, default=list(PEERS), help="which others (default all)"
     )
 
-    evaluation = add_command(
+    evaluation = _add(
         kinds, "eval", _bench_eval, "images a second of our evaluation and of torchvision's plain loop"
     )
     evaluation.add_argument(
@@ -68,31 +70,27 @@ def add(commands: Any) -> None:
     )
     evaluation.add_argument("--ten-crop", action="store_true", help="also under ten crops")
 
-    step = add_command(
-        kinds, "step", _bench_step, "our training loop beside a bare one, on a batch in memory"
-    )
+    step = _add(kinds, "step", _bench_step, "our training loop beside a bare one, on a batch in memory")
     _add_training(step, peers=LOOP_PEERS)
-    train = add_command(
+    train = _add(
         kinds, "train", _bench_train, "our training loop on real images beside one on a batch in memory"
     )
     _add_training(train, peers=DATA_PEERS)
 
-    stages = add_command(
+    stages = _add(
         kinds, "stages", _bench_stages, "our training loop through all stages of a recipe: speed, memory"
     )
     _add_training(stages)
     stages.add_argument("--synthetic", action="store_true", help="from a batch in memory, not from images")
 
-    startup = add_command(
-        kinds, "startup", _bench_startup, "from the command to the first step, part by part"
-    )
+    startup = _add(kinds, "startup", _bench_startup, "from the command to the first step, part by part")
     _add_training(startup, steps=False)
     _add_rounds(startup)
     startup.add_argument(
         "--entries", type=positive, default=1_331_167, help="of the manifest (default 1331167, ImageNet's)"
     )
 
-    saving = add_command(
+    saving = _add(
         kinds, "checkpoint", _bench_checkpoint, "how long saving holds up training, beside torch.save"
     )
     saving.add_argument("recipe", nargs="?", default="resnet50", metavar="RECIPE", help="(default resnet50)")
@@ -103,16 +101,36 @@ def add(commands: Any) -> None:
     )
     saving.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default cpu)")
 
-    tracking = add_command(
+    tracking = _add(
         kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
     )
     tracking.add_argument("--steps", type=positive, default=2000, help="steps a round (default 2000)")
     tracking.add_argument("--rounds", type=positive, default=12, help="rounds of every row (default 12)")
 
-    doctor = add_command(commands, "doctor", _doctor, "what is installed, whether it fits, how fast it loads")
-    doctor.add_argument("--data", type=Path, help="prepared data to load from (default: generated)")
-    doctor.add_argument("--runs", type=Path, default=RUNS, help="where runs would go (default runs)")
-    doctor.add_argument("--threads", type=positive, help="threads of the loader (default: CPUs allotted)")
+    results = kinds.add_parser(
+        "results", help="a page of what benches kept", description="A page of Markdown of what benches kept."
+    )
+    results.set_defaults(command=_results)
+    results.add_argument(
+        "kept",
+        nargs="*",
+        type=Path,
+        metavar="PATH",
+        help="files or folders (default .top1/bench)",
+    )
+
+
+def _add(kinds: Any, kind: str, command: Command, what: str) -> argparse.ArgumentParser:
+    parser = add_command(kinds, kind, command, what)
+    parser.set_defaults(kind=kind)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default=KEPT,
+        metavar="DIR",
+        help="where the answer is kept (default .top1/bench)",
+    )
+    return parser
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:
@@ -200,6 +218,10 @@ def _bench_startup(options: argparse.Namespace) -> int:
 
 
 def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[[Any], str]) -> int:
+    from pipeline.bench.kept import dated, keep
+
+    answer = dated(options.kind, options.arguments, answer)
+    tell(f"kept        {keep(answer, options.keep)}")
     if options.json:
         return print_json(answer)
     print(text(answer))
@@ -245,12 +267,12 @@ def _bench_tracking(options: argparse.Namespace) -> int:
     return _answer(options, bench_tracking(Bench(options.steps, options.rounds), tell), tracking_text)
 
 
-def _doctor(options: argparse.Namespace) -> int:
-    from pipeline.doctor import doctor_text, examine
+def _results(options: argparse.Namespace) -> int:
+    from pipeline.bench.kept import kept
+    from pipeline.bench.page import page
 
-    found = examine(options.data, options.runs, options.threads)
-    if options.json:
-        print_json(found)
-    else:
-        print(doctor_text(found))
-    return 1 if found["problems"] else 0
+    answers = kept(kept_paths(options.kept))
+    if not answers:
+        raise Top1Error("no bench has kept an answer there. Run one first; see `top1 bench --help`.")
+    print(page(answers), end="")
+    return 0

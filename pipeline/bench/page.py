@@ -1,0 +1,59 @@
+"""Kept answers of benches as a page of Markdown: the goals in one table, then each answer as printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeline.bench.checkpoints import checkpoint_text
+from pipeline.bench.figures import bench_text
+from pipeline.bench.kept import Answer
+from pipeline.bench.stages import stages_text
+from pipeline.bench.startup import startup_text
+from pipeline.bench.tracking import tracking_text
+from pipeline.bench.training import training_text
+
+TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "loader": bench_text,
+    "eval": bench_text,
+    "step": training_text,
+    "train": training_text,
+    "stages": stages_text,
+    "startup": startup_text,
+    "checkpoint": checkpoint_text,
+    "tracking": tracking_text,
+}
+
+_HEAD = """\
+# Measured
+
+Made by `top1 bench results`, from what the benches kept; not written by hand. Ratios are medians over rounds
+in which the rows took turns, with how far they may be off at 95 %; a difference within that is undecided."""
+
+
+def page(answers: Sequence[Answer]) -> str:
+    """Return the whole page, in the order of the answers."""
+    return "\n\n".join([_HEAD, *_goals(answers), *(_section(answer) for answer in answers)]) + "\n"
+
+
+def _goals(answers: Sequence[Answer]) -> Iterator[str]:
+    rows = [
+        f"| `{answer['command']}` | {_where(answer)} | {goal['name']} at least {goal['least']:g} x "
+        f"{goal['against']} per {goal['per']} | {goal['ratio']:.3f} +-{goal['spread']:.3f} | "
+        f"{goal['verdict']} |"
+        for answer in answers
+        for goal in answer.get("goals", ())
+    ]
+    if rows:
+        yield "\n".join(["| command | on | goal | measured | |", "| --- | --- | --- | ---: | --- |", *rows])
+
+
+def _section(answer: Answer) -> str:
+    text = "\n".join(line.rstrip() for line in TEXTS[answer["kind"]](answer).splitlines())
+    day = answer["time"].partition("T")[0]
+    return f"## `{answer['command']}`\n\n{day}, {_where(answer)}\n\n```text\n{text}\n```"
+
+
+def _where(answer: Answer) -> str:
+    machine = answer["machine"]
+    return str(machine.get("gpu") or f"{machine['cpus']} CPUs, {machine['cpu']}")
