@@ -50,7 +50,20 @@ def test_a_row_and_a_goal_say_what_they_are_against():
 
 def test_bench_loader_measures_every_row_on_the_same_images(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = ["--images", "32", "--batch", "16", "--rounds", "6", "--sizes", "32", "--threads", "1"]
+    options = [
+        "--images",
+        "32",
+        "--batch",
+        "16",
+        "--rounds",
+        "6",
+        "--starts",
+        "1",
+        "--sizes",
+        "32",
+        "--threads",
+        "1",
+    ]
     options += ["--storage", "--peers", "imagefolder"]
     assert main(["bench", "loader", *options, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -111,7 +124,20 @@ def test_the_build_of_dali_is_read_from_its_distributions_name():
 
 def test_bench_eval_compares_whole_evaluations_on_the_same_files(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = ["--images", "8", "--batch", "4", "--rounds", "6", "--threads", "1", "--ten-crop", "--json"]
+    asked = [
+        "--images",
+        "8",
+        "--batch",
+        "4",
+        "--rounds",
+        "6",
+        "--starts",
+        "1",
+        "--threads",
+        "1",
+        "--ten-crop",
+        "--json",
+    ]
     assert main(["bench", "eval", "--network", "shufflenet_v2_x0_5", *asked]) == 0
     found = json.loads(capsys.readouterr().out)
     names = [(row["name"], row["against"]) for row in found["rows"]]

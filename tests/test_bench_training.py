@@ -29,7 +29,9 @@ def bench(capsys, tmp_path, monkeypatch):
 
 
 def test_bench_step_compares_our_loop_with_a_bare_one_and_costs_each_addition(bench):
-    found = bench("step", "alexnet+tiny", *SMALL, "--rounds", "6", "--peers", "bare", "accelerate")
+    found = bench(
+        "step", "alexnet+tiny", *SMALL, "--rounds", "6", "--starts", "1", "--peers", "bare", "accelerate"
+    )
     rows = {row["name"]: row for row in found["rows"]}
     assert list(rows) == [
         "bare", "accelerate", "top1", "top1, 2 passes a step", "top1, weight average",
@@ -43,9 +45,10 @@ def test_bench_step_compares_our_loop_with_a_bare_one_and_costs_each_addition(be
 
 
 def test_bench_train_compares_real_images_with_a_batch_in_memory(bench):
-    found = bench("train", "alexnet+tiny", *SMALL, "--rounds", "6", "--peers", "torchvision")
+    found = bench("train", "alexnet+tiny", *SMALL, "--rounds", "6", "--starts", "2", "--peers", "torchvision")
     synthetic, ours, peer = found["rows"]
     assert [row["name"] for row in found["rows"]] == ["synthetic", "top1", "torchvision"]
+    assert {row["rounds"] for row in found["rows"]} == {6}  # of two processes each
     assert synthetic["verdict"] == "baseline"
     assert ours["against"] == peer["against"] == "synthetic"
     assert 0 < ours["data_wait_share"] < 1

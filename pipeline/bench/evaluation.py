@@ -30,7 +30,8 @@ class EvalBench:
     images: int = 256
     size: int = 224
     batch: int = 32
-    rounds: int = 8
+    rounds: int = 12
+    starts: int = 1
     threads: int = 1
     network: str = "mobilenet_v3_small"
     ten_crop: bool = False
@@ -47,7 +48,8 @@ def bench_eval(bench: EvalBench, tell: Callable[[str], None]) -> dict[str, Any]:
         files = bench_files(
             bench.data, bench.images, bench.cache, Path(folder) / "files", bench.threads, tell
         )
-        timings = interleaved({row.name: _told(bench, row.name, files) for row in rows}, bench.rounds, tell)
+        told = {row.name: _told(bench, row.name, files) for row in rows}
+        timings = interleaved(told, bench.rounds, tell, starts=bench.starts)
     goals = [goal for goal in _GOALS if goal.name in timings]
     return {
         "machine": {
@@ -56,6 +58,7 @@ def bench_eval(bench: EvalBench, tell: Callable[[str], None]) -> dict[str, Any]:
             "threads": bench.threads,
             "batch": bench.batch,
             "rounds": bench.rounds,
+            "starts": bench.starts,
             "images": bench.images,
             "network": bench.network,
             **machine.versions(("torch", "torchvision", "pillow")),

@@ -37,7 +37,8 @@ class Bench:
     images: int = 1024
     sizes: Sequence[int] = (224, 128)
     batch: int = 64
-    rounds: int = 10
+    rounds: int = 12
+    starts: int = 1
     threads: int = 1
     randaugment: bool = False
     storage: bool = False
@@ -82,7 +83,7 @@ def bench_loader(bench: Bench, tell: Callable[[str], None]) -> dict[str, Any]:
     rows = [Row(variant.name, variant.against) for variant in variants]
     with tempfile.TemporaryDirectory(prefix="top1-bench-") as folder:
         told = _told(bench, variants, Path(folder), tell)
-        timings = interleaved(told, bench.rounds, tell)
+        timings = interleaved(told, bench.rounds, tell, starts=bench.starts)
     # A GPU's work is no CPU time.
     cost = cpu_cost if bench.device == "cpu" else clock_cost
     goals = [goal for goal in _GOALS if goal.name in timings and goal.against in timings]
@@ -136,6 +137,7 @@ def _machine(bench: Bench) -> dict[str, Any]:
         "threads": bench.threads,
         "batch": bench.batch,
         "rounds": bench.rounds,
+        "starts": bench.starts,
         "images": bench.images,
         "python": platform.python_version(),
         "dali": ", ".join(machine.dali_builds().values()),

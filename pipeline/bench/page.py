@@ -38,14 +38,20 @@ def page(answers: Sequence[Answer]) -> str:
 
 def _goals(answers: Sequence[Answer]) -> Iterator[str]:
     rows = [
-        f"| `{answer['command']}` | {_where(answer)} | {goal['name']} at least {goal['least']:g} x "
-        f"{goal['against']} per {goal['per']} | {goal['ratio']:.3f} +-{goal['spread']:.3f} | "
-        f"{goal['verdict']} |"
+        f"| `{answer['command']}` | {_where(answer)} | {_goal(goal)} | {goal['verdict']} |"
         for answer in answers
         for goal in answer.get("goals", ())
     ]
     if rows:
         yield "\n".join(["| command | on | goal | measured | |", "| --- | --- | --- | ---: | --- |", *rows])
+
+
+def _goal(goal: Mapping[str, Any]) -> str:
+    """Return the cells of a goal and of what was measured."""
+    if "most" in goal:
+        return f"{goal['name']} less than {goal['most']:g} | {goal['measured']:.3f}"
+    promise = f"{goal['name']} at least {goal['least']:g} x {goal['against']} per {goal['per']}"
+    return f"{promise} | {goal['ratio']:.3f} +-{goal['spread']:.3f}"
 
 
 def _section(answer: Answer) -> str:

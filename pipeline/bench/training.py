@@ -52,6 +52,7 @@ class TrainingBench:
     steps: int
     rounds: int
     threads: int
+    starts: int = 1
     device: str = "auto"
     precision: str = "auto"
     compile: str = "auto"
@@ -146,9 +147,9 @@ def _measure(
             )
             for i, row in enumerate(rows)
         }
-        timings = interleaved(told, bench.rounds, tell, child=_CHILD)
+        timings = interleaved(told, bench.rounds, tell, child=_CHILD, starts=bench.starts)
     return {
-        "machine": machine_of(bench),
+        "machine": machine_of(bench) | {"starts": bench.starts},
         "baseline": rows[0].against,
         "rows": [_row_json(row, timings) for row in rows],
         "goals": [goal_json(goal, timings, clock_cost) for goal in goals if goal.name in timings],

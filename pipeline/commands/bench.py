@@ -44,7 +44,8 @@ def add(commands: Any) -> None:
         "--sizes", type=positive, nargs="+", default=[224, 128], metavar="PIXELS", help="(default 224 128)"
     )
     loader.add_argument("--batch", type=positive, default=64, help="images a batch (default 64)")
-    loader.add_argument("--rounds", type=positive, default=10, help="rounds of every row (default 10)")
+    _add_rounds(loader)
+    _add_starts(loader)
     loader.add_argument("--threads", type=positive, help="threads or workers (default: the CPUs allotted)")
     loader.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="where batches are wanted (default cpu)"
@@ -63,7 +64,8 @@ def add(commands: Any) -> None:
     )
     evaluation.add_argument("--images", type=positive, default=256, help="images a round (default 256)")
     evaluation.add_argument("--batch", type=positive, default=32, help="images a batch (default 32)")
-    evaluation.add_argument("--rounds", type=positive, default=8, help="rounds of every row (default 8)")
+    _add_rounds(evaluation)
+    _add_starts(evaluation)
     evaluation.add_argument("--threads", type=positive, help="threads or workers (default: CPUs allotted)")
     evaluation.add_argument(
         "--network", default="mobilenet_v3_small", metavar="NAME", help="of torchvision, random weights"
@@ -105,7 +107,7 @@ def add(commands: Any) -> None:
         kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
     )
     tracking.add_argument("--steps", type=positive, default=2000, help="steps a round (default 2000)")
-    tracking.add_argument("--rounds", type=positive, default=12, help="rounds of every row (default 12)")
+    _add_rounds(tracking)
 
     results = kinds.add_parser(
         "results", help="a page of what benches kept", description="A page of Markdown of what benches kept."
@@ -134,7 +136,13 @@ def _add(kinds: Any, kind: str, command: Command, what: str) -> argparse.Argumen
 
 
 def _add_rounds(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=positive, default=10, help="rounds of every row (default 10)")
+    parser.add_argument("--rounds", type=positive, default=12, help="rounds of every row (default 12)")
+
+
+def _add_starts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--starts", type=positive, default=3, help="processes that share a row's rounds in turn (default 3)"
+    )
 
 
 def _add_training(parser: argparse.ArgumentParser, peers: tuple[str, ...] = (), steps: bool = True) -> None:
@@ -147,6 +155,7 @@ def _add_training(parser: argparse.ArgumentParser, peers: tuple[str, ...] = (), 
     parser.add_argument("--images", type=positive, default=1024, help="so many of them (default 1024)")
     if peers:
         _add_rounds(parser)
+        _add_starts(parser)
         parser.add_argument("--stage", type=int, help="of a progressive recipe, from 0 (default: the last)")
         parser.add_argument("--peers", nargs="*", choices=peers, default=list(peers), help="(default all)")
     add_arithmetic(parser)
@@ -165,6 +174,7 @@ def _bench_loader(options: argparse.Namespace) -> int:
         sizes=tuple(options.sizes),
         batch=options.batch,
         rounds=options.rounds,
+        starts=options.starts,
         threads=options.threads or allotted_threads(1),
         randaugment=options.randaugment,
         storage=options.storage,
@@ -185,6 +195,7 @@ def _bench_eval(options: argparse.Namespace) -> int:
         images=options.images,
         batch=options.batch,
         rounds=options.rounds,
+        starts=options.starts,
         threads=options.threads or allotted_threads(1),
         network=options.network,
         ten_crop=options.ten_crop,
@@ -240,6 +251,7 @@ def _training(options: argparse.Namespace) -> TrainingBench:
         batch=options.batch or min(recipe.data.batch_size, LARGEST_MICRO_BATCH),
         steps=getattr(options, "steps", 1),
         rounds=getattr(options, "rounds", 1),
+        starts=getattr(options, "starts", 1),
         threads=options.threads or allotted_threads(1),
         device=options.device,
         precision=options.precision,
