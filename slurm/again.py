@@ -15,7 +15,7 @@ from slurm.batch import cpus_per_task
 from slurm.checks import check_folder, check_gpus, check_script, check_slurm
 from slurm.cluster import Cluster
 from slurm.launch import SUBMITTED, Request, read_job, scripts, submit_all
-from slurm.queue import queued
+from slurm.queue import move_waiting, queued
 from slurm.status import LIVE, job_of, standing
 
 
@@ -58,14 +58,17 @@ def requeue(
 def go_on_after(folder: Path, job: str, tell: Callable[[str], None]) -> None:
     """Submit the job that goes on with a run once this `job`, which may not go back to the queue, has ended.
 
-    The same shape and cluster. What waits for the run itself waits for `job` and is cancelled with it.
+    The same shape and cluster; jobs that wait for `job` to end well wait for the new one then. One that waits
+    for a whole array, as an average of its runs does, does not, and is cancelled.
     Raises Top1Error where the run was not submitted by `top1 submit`.
     """
     known = read_job(folder)
     if known is None:
         raise Top1Error(f"{folder} was not submitted by `top1 submit`, so its script is not ours to submit.")
     request = Request(folder, runs.read_plan(folder), known.nodes, follows=job)
-    submit_all(known.cluster, [request], folder.resolve().parent.parent / SUBMITTED, None, tell)
+    new = submit_all(known.cluster, [request], folder.resolve().parent.parent / SUBMITTED, None, tell)[folder]
+    for waiting in move_waiting(job, new):
+        tell(f"job {waiting} waits for job {new} now")
 
 
 def check_may_go_on(folder: Path) -> None:

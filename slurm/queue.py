@@ -65,6 +65,27 @@ def cancel(jobs: list[str]) -> None:
         raise Top1Error(f"scancel failed: {said}.")
 
 
+def move_waiting(old: str, new: str) -> list[str]:
+    """Have the jobs that wait for job `old` to end well wait for `new` in its place; return them.
+
+    Not where they wait for a whole array. Raises Top1Error with SLURM's words.
+    """
+    done = _ask("squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%E")
+    moved = []
+    for line in done.stdout.splitlines() if done else ():
+        id, _, waits = line.partition("|")
+        now = re.sub(rf"(?<=afterok:){re.escape(old)}(?=[(:,]|$)", new, waits)
+        if now != waits:
+            asked = _ask(
+                "scontrol", "update", f"jobid={id}", f"dependency={re.sub(r'[(][a-z]+[)]', '', now)}"
+            )
+            if asked is None or asked.returncode:
+                said = asked.stderr.strip() if asked else "it did not answer"
+                raise Top1Error(f"job {id} waits for {old} and could not be made to wait for {new}: {said}.")
+            moved.append(id)
+    return moved
+
+
 def _ask(*command: str) -> subprocess.CompletedProcess[str] | None:
     """Run one of SLURM's commands; None when it does not answer in time."""
     try:

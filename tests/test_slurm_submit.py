@@ -93,7 +93,9 @@ def test_an_average_that_nobody_published_is_refused_before_anything_is_submitte
 
 
 def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
-    (run,), _ = site.submit(own["LONG"], "--gpus", 1, cluster=site.describe("strict", requeue=False))
+    strict = site.describe("strict", requeue=False)
+    (run,), _ = site.submit(own["LONG"], "--gpus", 1, cluster=strict)
+    (child,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", run, cluster=strict)
     job = job_of(run)
     site.wait_for_step(run, 20)
     site.slurm("scancel", "--signal=USR2", job)
@@ -103,9 +105,11 @@ def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
     assert second.step == first.end_step >= 20
     assert (second.job, second.restart) == (job_of(run), 0)
     assert site.state(job) == "FAILED"  # and was not tried again
+    assert f"afterok:{job_of(run)}" in site.slurm("squeue", "-h", "-j", job_of(child), "-o", "%E")
     top1("cancel", run, "--runs", site.home / "runs")
     site.wait_for_end(run, "CANCELLED")
     assert [step for step, _ in losses(run)] == list(range(1, losses(run)[-1][0] + 1))
+    site.wait_for_end(child, "CANCELLED")
 
 
 def test_on_this_machine_too_a_run_waits_for_the_one_whose_weights_it_begins_with(own, site, tmp_path):
