@@ -19,7 +19,7 @@ from torch import Tensor
 from pipeline.data.header import Header
 from pipeline.data.manifest import write_whole
 from pipeline.evaluate import Outcomes, Score
-from pipeline.journal import write_json
+from pipeline.journal import write_sealed
 from pipeline.runs import EVALUATION
 
 BINS = 15  # of confidence (Guo et al. 2017 §4)
@@ -80,7 +80,8 @@ def accuracies(outcomes: Outcomes, classes: Sequence[str]) -> list[dict[str, Any
 def write_analysis(folder: Path, result: dict[str, Any], score: Score, header: Header) -> dict[str, Any]:
     """Write the files of one result into a run folder; return what `analyse` found.
 
-    result: as `result_of` has it, with what the numbers were made of.
+    result: as `result_of` has it, with what the numbers were made of. header: of the data, which says how
+    they were proven to be the published set.
     """
     found = analyse(score.outcomes, header.classes)
     target = folder / EVALUATION
@@ -91,7 +92,7 @@ def write_analysis(folder: Path, result: dict[str, Any], score: Score, header: H
     _write_csv(target / f"{name}.classes.csv", [list(one.values()) for one in found["per_class"]], _HEAD)
     _write_csv(target / f"{name}.confusion.csv", rows, ["class", "taken_for", "images"])
     shown = {key: found[key] for key in ("ece", "calibration", "worst_classes")}
-    write_json(target / f"{name}.json", {"result": result, **shown})
+    write_sealed(target / f"{name}.json", {"result": result, "official": header.official, **shown})
     return found
 
 

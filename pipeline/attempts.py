@@ -87,8 +87,11 @@ def begin(folder: Path, job: str | None = None, restart: int = 0) -> int:
 
 def note(folder: Path, number: int, **facts: Any) -> None:
     """Add what is known of an attempt now: `step` at its start, `end_step` and `reason` at its end."""
-    with open(folder / ATTEMPTS, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"attempt": number, **facts}) + "\n")
+    with open(folder / ATTEMPTS, "a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - 1))
+        torn = file.read() not in (b"", b"\n")  # a crash's last line would swallow this one
+        file.write(b"\n" * torn + json.dumps({"attempt": number, **facts}).encode() + b"\n")
 
 
 def check_newest(folder: Path, number: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from pipeline import runs
 from pipeline.data.header import Header
 from pipeline.errors import Top1Error
-from pipeline.journal import read_json, write_json
+from pipeline.journal import read_json, write_json, write_sealed
 from pipeline.plan import Plan
 from recipes.schema import Recipe, Target
 from recipes.serialize import to_dict
@@ -113,7 +113,7 @@ def write_ensemble(ensemble: Ensemble, measured: list[dict[str, Any]], header: H
             "command": shlex.join(["top1", *sys.argv[1:]]),
         },
     )
-    write_json(
+    write_sealed(
         folder / runs.RESULT,
         {
             "epochs": ensemble.recipe.schedule.epochs,

@@ -9,11 +9,12 @@ gives the float back. In the small documents (`write_json`) it means "not known"
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from pipeline.errors import Top1Error
 
 NAME = "metrics.jsonl"
 Record = dict[str, float]
+
+_SEAL = "seal_sha256"
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -123,6 +126,26 @@ def write_json(path: str | Path, document: Any, durable: bool = True) -> None:
     """
     text = json.dumps(_without_not_finite(document), indent=1, allow_nan=False) + "\n"
     _replace(Path(path), text.encode(), durable)
+
+
+def write_sealed(path: str | Path, document: Mapping[str, Any]) -> None:
+    """Write a small JSON document with a checksum of itself, by which `check_seal` finds a changed figure."""
+    plain = _without_not_finite(dict(document))
+    write_json(path, {**plain, _SEAL: _digest(plain)})
+
+
+def check_seal(path: str | Path, document: Mapping[str, Any]) -> None:
+    """Raise Top1Error, naming the file, where a document is not what was sealed. Without a seal it passes."""
+    content = {key: value for key, value in document.items() if key != _SEAL}
+    if _SEAL in document and document[_SEAL] != _digest(content):
+        raise Top1Error(
+            f"{path} was changed after it was written: its {_SEAL} is another document's. Restore it, or "
+            "have the same `top1 train` or `top1 eval` write it anew."
+        )
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Written by the main process only. Light: plain files and text; a progress bar on
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from pipeline import attempts, machine, runs
 from pipeline.early_warning import EarlyWarning, NotFiniteError
-from pipeline.journal import write_json
+from pipeline.journal import write_json, write_sealed
 from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
@@ -154,7 +155,9 @@ class Report:
         self._bar.clear()
         if isinstance(error, NotFiniteError):
             self._end_warning = [EarlyWarning("not_finite", error.step, str(error))]
-        if self.attempt is not None and not isinstance(error, attempts.SupersededError):
+        if self.attempt is None or isinstance(error, attempts.SupersededError):
+            return
+        with contextlib.suppress(OSError):  # a full disk, a folder that is gone: the error itself is told
             self._end(self._counted, f"{type(error).__name__}: {error}"[:500])
             self._write_status("failed", self._counted)
 
@@ -188,7 +191,7 @@ class Report:
             ],
             "weights_sha256": sha256,
         }
-        write_json(self.folder / runs.RESULT, result)
+        write_sealed(self.folder / runs.RESULT, result)
         self._saved = self.plan.total_steps
         self._end(self.plan.total_steps, "finished")
         self._write_status("finished", self.plan.total_steps)

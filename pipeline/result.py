@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import Top1Error
 from pipeline.journal import NAME as JOURNAL
-from pipeline.journal import read_json, read_json_or_none
+from pipeline.journal import check_seal, read_json, read_json_or_none
 from pipeline.runs import ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS, TRACKED
 from recipes.schema import Recipe
 from recipes.serialize import from_dict
@@ -92,10 +92,11 @@ def read_run(folder: str | Path) -> Run:
     folder = Path(folder)
     plan = read_json_or_none(folder / ENSEMBLE) or read_json(folder / PLAN)
     result = read_json_or_none(folder / RESULT)
+    check_seal(folder / RESULT, result or {})
     progress = read_progress(folder)
     try:
         run = _run(folder, plan, progress, _result(folder / RESULT, result) if result else None)
-        return _with_later_measurements(run, result) if result else run
+        return _with_evaluations(run, result) if result else run
     except (KeyError, TypeError, ValueError) as error:
         raise Top1Error(_not_understood(folder / PLAN, error)) from error
 
@@ -180,22 +181,30 @@ def _run(folder: Path, plan: dict[str, Any], progress: Progress, result: Result 
     )
 
 
-def _with_later_measurements(run: Run, result: dict[str, Any]) -> Run:
-    """Add what `top1 eval` measured of these very weights on these data, under protocols not measured before.
+def _with_evaluations(run: Run, result: dict[str, Any]) -> Run:
+    """Add what `top1 eval` found of these very weights on these very data.
 
-    Not where a median over epochs is judged: the final weights alone are one of its epochs.
+    Protocols not measured before are, but where a median over epochs is judged: the final weights alone are
+    one of its epochs. Data that were proven official after the training are official.
     """
     assert run.result is not None
-    if run.recipe.report != "last":
-        return run
-    measured = list(run.result.measurements)  # two targets of one protocol have one each
+    measured, official = list(run.result.measurements), run.data.official
     for path in sorted((run.folder / EVALUATION).glob("*.json")):
-        later = read_json(path)["result"]
+        document = read_json(path)
+        check_seal(path, document)
+        later = document["result"]
         made_of = (later.get("weights_sha256"), later.get("data"))
-        known = {m.protocol for m in measured}
-        if made_of == (result.get("weights_sha256"), run.data.fingerprint) and later["protocol"] not in known:
+        if made_of != (result.get("weights_sha256"), run.data.fingerprint):
+            continue
+        official = official or document.get("official")
+        # Two targets of one protocol have one each.
+        if run.recipe.report == "last" and later["protocol"] not in {m.protocol for m in measured}:
             measured.append(_measurement(later))
-    return replace(run, result=replace(run.result, measurements=tuple(measured)))
+    return replace(
+        run,
+        data=replace(run.data, official=official),
+        result=replace(run.result, measurements=tuple(measured)),
+    )
 
 
 def _result(path: Path, data: dict[str, Any]) -> Result:

@@ -1,6 +1,7 @@
 """Attempts at a run and their numbers, which fence off a writer that was superseded; how processes meet."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,9 +10,14 @@ import time
 import pytest
 import torch
 
+import recipes
 from pipeline import attempts, runs
 from pipeline.checkpoint import CheckpointWriter, newest_step
 from pipeline.errors import Top1Error
+from pipeline.plan import make_plan
+from pipeline.report import Report
+from pipeline.show import DEMO
+from pipeline.tiny import tiny
 from slurm.rendezvous import _listen, _store_that_knows
 from slurm.tasks import Task
 
@@ -26,6 +32,10 @@ def test_an_attempt_is_all_lines_of_its_number(tmp_path):
     first, second = attempts.read_attempts(tmp_path)
     assert (first.job, first.restart, first.step, first.end_step) == ("12_3", 1, 40, 50)
     assert (second.pid, second.step, second.reason) == (os.getpid(), None, None)
+    assert attempts.begin(tmp_path, "13") == 3
+    attempts.note(tmp_path, 3, step=60)
+    third = attempts.read_attempts(tmp_path)[-1]
+    assert (third.number, third.job, third.step) == (3, "13", 60)
 
 
 def test_attempts_that_make_no_step_are_counted(tmp_path):
@@ -85,3 +95,13 @@ def test_only_the_store_that_knows_the_secret_is_joined(tmp_path):
         start = time.monotonic()
         assert _store_that_knows(secret, "127.0.0.1", nobody.getsockname()[1]) is None
         assert time.monotonic() - start < 5
+
+
+def test_an_error_in_a_folder_that_is_gone_stays_the_error_that_is_told(tmp_path):
+    plan = make_plan(tiny(recipes.get("lenet5"), 10), DEMO, id="x", seed=0, threads=1)
+    folder = tmp_path / "run"
+    runs.write_plan(folder, plan)
+    report = Report(plan, folder)
+    report.started(0)
+    shutil.rmtree(folder)
+    report.failed(Top1Error("a loss that is not finite"))  # told by whoever called

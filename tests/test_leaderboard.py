@@ -19,6 +19,7 @@ from made_runs import (
 )
 
 from pipeline.errors import Top1Error
+from pipeline.journal import write_sealed
 from pipeline.leaderboard import make_board, rows
 from pipeline.tables import markdown, print_table
 from pipeline.verdict import tolerance, verdict
@@ -184,6 +185,30 @@ def test_data_that_is_not_proven_official_is_unverified(tmp_path):
     row = judged(tmp_path, data={"official": None})
     not_comparable(row, "unverified data")
     assert row["gap"] == -0.02, "measured alike, so the distance is still worth showing"
+
+
+@pytest.mark.parametrize("data", ["f00d", "another set"])
+def test_data_proven_official_after_the_training_are_official_once_evaluated(tmp_path, data):
+    run = make_run(tmp_path, result=make_result(), data={"official": None})
+    measured = make_measurement(76.38) | {"weights_sha256": "0" * 64, "data": data}
+    (run / "evaluation").mkdir()
+    write_sealed(run / "evaluation" / "x.json", {"result": measured, "official": "md5 of the archive"})
+    row = only_row(tmp_path)
+    assert row["comparable"] == (data == "f00d")
+
+
+@pytest.mark.parametrize("name", ["result.json", "evaluation/x.json"])
+def test_a_figure_that_was_changed_afterwards_is_not_believed(tmp_path, name):
+    run = make_run(tmp_path)
+    (run / "evaluation").mkdir()
+    made_of = {"weights_sha256": "0" * 64, "data": "f00d"}
+    write_sealed(run / "result.json", make_result(images_per_second=float("nan")))
+    write_sealed(run / "evaluation" / "x.json", {"result": make_measurement(76.38) | made_of})
+    assert only_row(tmp_path)["reached"] == 76.38
+    (run / name).write_text((run / name).read_text().replace("76.38", "76.48"))
+    board = make_board(tmp_path, BOOK)
+    assert not board.rows
+    assert f"{name} was changed after it was written" in board.problems[0]["what"]
 
 
 def test_images_that_were_changed_are_not_comparable(tmp_path):
