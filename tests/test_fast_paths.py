@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from run_results import losses
+from test_training import FAST
+from test_training import run as launch
 from torch import nn
 from torch.nn import functional
 
@@ -41,6 +44,25 @@ def test_a_compiled_network_trains_as_the_plain_one_and_its_checkpoint_has_the_s
     assert whole == pytest.approx(plain, rel=0.05)
     assert whole_weights.keys() == plain_weights.keys()
     assert not any("_orig_mod" in name for name in whole_weights)
+
+
+def test_bf16_follows_the_curve_of_fp32(small_data, tmp_path):
+    curves = {}
+    for precision in ("fp32", "bf16"):  # a process holds one precision
+        options = [
+            "--set",
+            "schedule.epochs=3",
+            "--set",
+            "schedule.milestones=(2,)",
+            "--precision",
+            precision,
+        ]
+        launch("train", "alexnet+tiny", "--data", small_data, "--run", tmp_path / precision, *FAST, *options)
+        curves[precision] = [loss for _, loss in losses(tmp_path / precision)]
+    full, half = curves["fp32"], curves["bf16"]
+    assert half != full
+    assert half[0] == pytest.approx(full[0], rel=2**-7)  # bf16 has 8 bits of mantissa, one of them implicit
+    assert half == pytest.approx(full, rel=0.1)
 
 
 def test_long_runs_on_a_gpu_are_compiled_unless_they_are_to_be_deterministic():

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 import recipes
+from pipeline.bench.kept import kept
+from pipeline.bench.page import page
 from pipeline.cli import _parser
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+README, DOCS = (ROOT / "README.md").read_text(), ROOT / "docs"
 
 
 def blocks(language):
@@ -33,6 +36,10 @@ RUN = commands(README.split("<!-- test: commands -->")[1].split("```")[1])
 def test_the_readme_has_commands():
     assert len(RUN) == 10
     assert len(EVERY) > len(RUN)
+
+
+def test_the_page_of_measurements_is_what_the_benches_kept():
+    assert (DOCS / "measured.md").read_text() == page(kept([DOCS / "bench"]))
 
 
 def test_the_readme_counts_the_book():
