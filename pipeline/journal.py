@@ -24,7 +24,7 @@ from pipeline.errors import Top1Error
 NAME = "metrics.jsonl"
 Record = dict[str, float]
 
-_SEAL = "seal_sha256"
+SEAL = "seal_sha256"
 
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -131,15 +131,15 @@ def write_json(path: str | Path, document: Any, durable: bool = True) -> None:
 def write_sealed(path: str | Path, document: Mapping[str, Any]) -> None:
     """Write a small JSON document with a checksum of itself, by which `check_seal` finds a changed figure."""
     plain = _without_not_finite(dict(document))
-    write_json(path, {**plain, _SEAL: _digest(plain)})
+    write_json(path, {**plain, SEAL: _digest(plain)})
 
 
 def check_seal(path: str | Path, document: Mapping[str, Any]) -> None:
     """Raise Top1Error, naming the file, where a document is not what was sealed. Without a seal it passes."""
-    content = {key: value for key, value in document.items() if key != _SEAL}
-    if _SEAL in document and document[_SEAL] != _digest(content):
+    content = {key: value for key, value in document.items() if key != SEAL}
+    if SEAL in document and document[SEAL] != _digest(content):
         raise Top1Error(
-            f"{path} was changed after it was written: its {_SEAL} is another document's. Restore it, or "
+            f"{path} was changed after it was written: its {SEAL} is another document's. Restore it, or "
             "have the same `top1 train` or `top1 eval` write it anew."
         )
 

@@ -32,6 +32,10 @@ PUBLISHED_GMACS_PER_SECOND = {
     "RTX 3090": {"DLA-102": 14_800, "EfficientNet-B0": 2_100},
 }
 
+FULL_SIZE = (
+    "parameters, multiply-adds and checkpoints are counted of the full network; the small form has fewer"
+)
+
 
 def supposed_data(recipe: Recipe) -> DataFacts:
     """Return the official set a recipe is for; for its small form, the demo data."""
@@ -55,7 +59,11 @@ def plan_summary(plan: Plan, at: Sequence[float] = ()) -> dict[str, Any]:
         "training_gmacs": training_gmacs(plan.recipe.model, plan.stages, plan.batch_size),
         "gpu_hours": gpu_hours(plan),
         "checkpoint_gigabytes": checkpoint_gigabytes(plan.recipe),
-        "remarks": [*plan.remarks, "GPU-hours are an estimate from multiply-adds, not a measurement"],
+        "remarks": [
+            *plan.remarks,
+            "GPU-hours are an estimate from multiply-adds, not a measurement",
+            *([FULL_SIZE] if plan.recipe.model.narrow and plan.recipe.name.endswith("+tiny") else []),
+        ],
     }
 
 

@@ -108,12 +108,22 @@ def test_answers_are_kept_one_file_each_and_read_oldest_first(tmp_path):
     early, late = (answer_of("alexnet", [224], time=f"2026-01-0{day}T00:00:00") for day in (1, 2))
     paths = [keep(late, tmp_path), keep(early, tmp_path), keep(late, tmp_path)]
     assert len(set(paths)) == 3
-    assert kept([tmp_path]) == [early, late, late]
+    assert [answer["time"] for answer in kept([tmp_path])] == [one["time"] for one in (early, late, late)]
+    assert kept([tmp_path])[0].items() >= early.items()
     with pytest.raises(Top1Error, match="nothing does not exist"):
         kept([tmp_path / "nothing"])
 
 
-def test_a_file_that_is_no_answer_is_named(tmp_path):
-    (tmp_path / "plan.json").write_text("{}")
-    with pytest.raises(Top1Error, match=r"plan\.json is no answer of `top1 bench`"):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", r"plan\.json is no answer of `top1 bench`"),
+        ('{"kind": "stages"}', r"plan\.json is no answer of `top1 bench`"),
+        ('{"kind": "stages", "seal_sha256": "0"}', "was changed after it was written"),
+        ("[", "is damaged"),
+    ],
+)
+def test_a_file_that_is_no_answer_is_named(tmp_path, content, said):
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(Top1Error, match=said):
         kept([tmp_path])

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Top1Error
-from pipeline.journal import read_json, write_json
+from pipeline.journal import SEAL, check_seal, read_json, write_sealed
 
 Answer = dict[str, Any]  # as `bench --json` prints it
 
-_OWN_KEYS = {"kind", "command", "time", "machine"}
+_KINDS = ("loader", "eval", "step", "train", "stages", "startup", "checkpoint", "tracking")
 
 
 def dated(kind: str, arguments: Sequence[str], answer: Answer) -> Answer:
@@ -30,7 +30,7 @@ def keep(answer: Answer, folder: Path) -> Path:
     while path.exists():
         count += 1
         path = folder / f"{name}-{count}.json"
-    write_json(path, answer)
+    write_sealed(path, answer)
     return path
 
 
@@ -44,6 +44,7 @@ def kept(paths: Sequence[Path]) -> list[Answer]:
     files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     answers = [read_json(file) for file in files]
     for file, answer in zip(files, answers, strict=True):
-        if not answer.keys() >= _OWN_KEYS:
-            raise Top1Error(f"{file} is no answer of `top1 bench`. Give files that `--keep` wrote.")
+        check_seal(file, answer)
+        if SEAL not in answer or answer.get("kind") not in _KINDS:
+            raise Top1Error(f"{file} is no answer of `top1 bench` of this version. Take it away.")
     return sorted(answers, key=lambda answer: str(answer["time"]))

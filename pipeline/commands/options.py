@@ -101,22 +101,18 @@ def add_start(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:20]) <= MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
+def _whole(least: int, most: int, kind: str) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text[:20]) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {kind}")
+        return int(text)
+
+    return read
 
 
-def thread_count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:20]) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_THREADS}")
-    return int(text)
-
-
-def seed_number(text: str) -> int:
-    if not text.isdecimal() or int(text[:20]) > MOST_SEED:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MOST_SEED}")
-    return int(text)
+positive = _whole(1, MOST, "positive whole number")
+thread_count = _whole(1, MOST_THREADS, f"whole number from 1 to {MOST_THREADS}")
+seed_number = _whole(0, MOST_SEED, f"whole number from 0 to {MOST_SEED}")
 
 
 def recipe_of(options: argparse.Namespace, classes: int, name: str | None = None) -> Any:
