@@ -16,6 +16,7 @@ from pipeline.cli import _parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README, DOCS = (ROOT / "README.md").read_text(), ROOT / "docs"
+SCRIPT = (DOCS / "bench" / "measure.sh").read_text()
 
 
 def blocks(language):
@@ -40,6 +41,12 @@ def test_the_readme_has_commands():
 
 def test_the_page_of_measurements_is_what_the_benches_kept():
     assert (DOCS / "measured.md").read_text() == page(kept([DOCS / "bench"]))
+
+
+@pytest.mark.parametrize("line", re.findall(r"^ .*\bbench (\w.*)$", SCRIPT, re.M))
+def test_every_bench_of_the_script_is_understood(line):
+    words = shlex.split(line.replace("$compile", "no").replace("$recipe", "alexnet"))
+    assert _parser().parse_args(["bench", *words]).command
 
 
 def test_the_readme_counts_the_book():

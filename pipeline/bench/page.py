@@ -28,11 +28,13 @@ _HEAD = """\
 # Measured
 
 Made by `top1 bench results`, from what the benches kept; not written by hand. Ratios are medians over rounds
-in which the rows took turns, with how far they may be off at 95 %; a difference within that is undecided."""
+in which the rows took turns, with how far they may be off at 95 %; a difference within that is undecided.
+`sh docs/bench/measure.sh cpu` (or `gpu`) measures all of it again."""
 
 
 def page(answers: Sequence[Answer]) -> str:
-    """Return the whole page, in the order of the answers."""
+    """Return the whole page, in the order of the answers; of a command on a machine, the newest."""
+    answers = list({(answer["command"], _where(answer)): answer for answer in answers}.values())
     return "\n\n".join([_HEAD, *_goals(answers), *(_section(answer) for answer in answers)]) + "\n"
 
 
