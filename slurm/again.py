@@ -58,8 +58,7 @@ def requeue(
 def go_on_after(folder: Path, job: str, tell: Callable[[str], None]) -> None:
     """Submit the job that goes on with a run once this `job`, which may not go back to the queue, has ended.
 
-    The same shape and cluster; jobs that wait for `job` to end well wait for the new one then. One that waits
-    for a whole array, as an average of its runs does, does not, and is cancelled.
+    The same shape and cluster; jobs that wait for `job` to end well wait for the new one then.
     Raises Top1Error where the run was not submitted by `top1 submit`.
     """
     known = read_job(folder)

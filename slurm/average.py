@@ -51,7 +51,7 @@ def script(cluster: Cluster, requests: list[Request], runs: Path, home: Path, jo
         runs=(),
         command=f"srun --unbuffered {command(requests, runs, python, processes)}",
         log=str(home / "average-%j.log"),
-        after=":".join(dict.fromkeys(job.partition("_")[0] for job in jobs)),  # of arrays, the whole
+        after=":".join(jobs),  # each for itself: one of them may go on in another job
     )
     return plain_text(cluster, job)
 

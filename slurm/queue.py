@@ -68,7 +68,7 @@ def cancel(jobs: list[str]) -> None:
 def move_waiting(old: str, new: str) -> list[str]:
     """Have the jobs that wait for job `old` to end well wait for `new` in its place; return them.
 
-    Not where they wait for a whole array. Raises Top1Error with SLURM's words.
+    Raises Top1Error with SLURM's words.
     """
     done = _ask("squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%E")
     moved = []

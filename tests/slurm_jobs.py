@@ -43,7 +43,7 @@ HEIR = replace(GOOD, name="heir", starts_from=StartFrom("good"))
 AVERAGE = replace(LENET.targets[0], ensemble=2)
 OF_BAD = replace(AVERAGE, members=("pair", "bad"))
 PAIR = replace(GOOD, name="pair", targets=(AVERAGE, OF_BAD))
-LONG = replace(LENET, name="long", schedule=Piecewise(periods=((900, 5e-4),)))
+LONG = replace(LENET, name="long", targets=(AVERAGE,), schedule=Piecewise(periods=((900, 5e-4),)))
 """
 
 

@@ -94,7 +94,8 @@ def test_an_average_that_nobody_published_is_refused_before_anything_is_submitte
 
 def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
     strict = site.describe("strict", requeue=False)
-    (run,), _ = site.submit(own["LONG"], "--gpus", 1, cluster=strict)
+    (run, other), said = site.submit(own["LONG"], "--seeds", 0, 1, "--gpus", 1, "--average", cluster=strict)
+    average = re.search(r"their average, job (\d+)", said)[1]
     (child,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", run, cluster=strict)
     job = job_of(run)
     site.wait_for_step(run, 20)
@@ -105,11 +106,16 @@ def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
     assert second.step == first.end_step >= 20
     assert (second.job, second.restart) == (job_of(run), 0)
     assert site.state(job) == "FAILED"  # and was not tried again
-    assert f"afterok:{job_of(run)}" in site.slurm("squeue", "-h", "-j", job_of(child), "-o", "%E")
-    top1("cancel", run, "--runs", site.home / "runs")
-    site.wait_for_end(run, "CANCELLED")
+    for waiting in (job_of(child), average):
+        assert f"afterok:{job_of(run)}" in site.slurm("squeue", "-h", "-j", waiting, "-o", "%E")
+    assert site.state(job_of(other)) == "RUNNING"
+    for one in (run, other):
+        top1("cancel", one, "--runs", site.home / "runs")
+        site.wait_for_end(one, "CANCELLED")
     assert [step for step, _ in losses(run)] == list(range(1, losses(run)[-1][0] + 1))
     site.wait_for_end(child, "CANCELLED")
+    site.wait(other, f"job {average} ended", lambda: site.state(average) in ENDED)
+    assert site.state(average) == "CANCELLED"
 
 
 def test_on_this_machine_too_a_run_waits_for_the_one_whose_weights_it_begins_with(own, site, tmp_path):
