@@ -95,8 +95,9 @@ class Site:
     def wait_for_step(self, run, step, attempt=1):
         def reached():
             assert self.state(job_of(run)) not in ENDED, self.story(run)
-            records = read(run)[0]
-            return len(read_attempts(run)) >= attempt and bool(records) and records[-1]["step"] >= step
+            attempts, records = read_attempts(run), read(run)[0]
+            begun = len(attempts) >= attempt and attempts[-1].step is not None
+            return begun and bool(records) and records[-1]["step"] >= step
 
         self.wait(run, f"step {step} in attempt {attempt}", reached)
 
