@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.journal import Record
+from pipeline.own_network import NETWORK
 from pipeline.result import Run
 from pipeline.runs import ATTEMPTS, EVALUATION, PLAN, RESULT
 from pipeline.snapshot import ENVIRONMENT, RECIPE
@@ -16,7 +17,7 @@ from recipes.schema import Target
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-FILES = (PLAN, RESULT, ATTEMPTS, RECIPE, ENVIRONMENT)
+FILES = (PLAN, RESULT, ATTEMPTS, RECIPE, NETWORK, ENVIRONMENT)
 FOLDERS = (EVALUATION,)  # each class's accuracy, the worst classes and what they are taken for
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import recipes
 from pipeline import runs
-from pipeline.errors import UsageError, nearest
+from pipeline.errors import RAISED_BY_CODE, UsageError, nearest
+from pipeline.own_network import located, portable
 from pipeline.tiny import tiny
 from recipes.checks import problems
 from recipes.kinds import is_of, type_name
@@ -20,12 +21,6 @@ from recipes.schema import Recipe, StartFrom
 from recipes.serialize import field_paths, leaf_type, with_value
 
 TINY = "+tiny"
-
-# What running somebody's recipe file may raise, where the mistake is theirs.
-RAISED_BY_CODE = (
-    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError),
-    *(RuntimeError, SyntaxError, SystemExit, TypeError, ValueError),
-)
 
 
 def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) -> Recipe:
@@ -43,7 +38,8 @@ def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) 
     found = problems(recipe)
     if found:
         raise UsageError(f"{found[0]}. Correct the recipe or the --set.")
-    return recipe
+    file = Path(name.rpartition(":")[0])
+    return located(recipe, file.parent if file.suffix == ".py" else Path())
 
 
 def named_recipe(name: str) -> Recipe:
@@ -98,8 +94,11 @@ def _init_name(path: Path) -> str:
 
 
 def _refuse_other_network(recipe: Recipe, init: Path) -> None:
-    other = runs.read_plan(init).recipe.model.constructor if init.is_dir() else recipe.model.constructor
-    if other != recipe.model.constructor:
+    if not init.is_dir():
+        return
+    theirs, ours = portable(runs.read_plan(init).recipe), portable(recipe)
+    other = theirs.model.constructor
+    if other != ours.model.constructor:
         raise UsageError(
             f"{init} holds the weights of {other}, and {recipe.name} is {recipe.model.constructor}. Give "
             "--init a run of the same network."

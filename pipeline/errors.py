@@ -19,3 +19,10 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """Return `; did you mean X or Y?` for the names closest to `word`, or a full stop."""
     close = difflib.get_close_matches(word, list(words), n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else "."
+
+
+# What running somebody's file of Python may raise, where the mistake is theirs.
+RAISED_BY_CODE = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError),
+    *(RuntimeError, SyntaxError, SystemExit, TypeError, ValueError),
+)

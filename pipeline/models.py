@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -10,9 +12,11 @@ import torchvision
 from torch import Tensor, nn
 
 from pipeline.batch_norm import set_batch_norm, set_constants
-from pipeline.errors import Top1Error
+from pipeline.errors import RAISED_BY_CODE, Top1Error
 from pipeline.networks import NETWORKS
+from pipeline.own_network import file_of
 from pipeline.start import initialize
+from recipes import run_file
 from recipes.schema import Model, Regularization
 
 
@@ -54,6 +58,9 @@ def construct(model: Model, regularization: Regularization) -> nn.Module:
 def _call(model: Model, regularization: Regularization) -> nn.Module:
     library, _, name = model.constructor.partition(":")
     arguments = {**_regularization(library, regularization), **model.arguments}
+    file = file_of(model.constructor)
+    if file:
+        return _own(file, model, arguments)
     try:
         match library:
             case "timm":
@@ -68,8 +75,22 @@ def _call(model: Model, regularization: Regularization) -> nn.Module:
             "Correct model.constructor or model.arguments."
         ) from error
     raise Top1Error(
-        f"model.constructor is {model.constructor!r}; it must begin with timm:, torchvision: or top1:."
+        f"model.constructor is {model.constructor!r}; it must begin with timm:, torchvision: or top1:, or be "
+        "path/to/file.py:NAME."
     )
+
+
+def _own(file: Path, model: Model, arguments: Mapping[str, Any]) -> nn.Module:
+    """Return the network that a user's own file makes."""
+    name = model.constructor.rpartition(":")[2]
+    try:
+        network = run_file(file)[name](num_classes=model.num_classes, **arguments)
+    except RAISED_BY_CODE as error:
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise Top1Error(f"{file} does not make a network {name} with {arguments}: {what}.") from error
+    if not isinstance(network, nn.Module):
+        raise Top1Error(f"{name} of {file} makes a {type(network).__name__}, which is no torch.nn.Module.")
+    return network
 
 
 def set_dropout(network: nn.Module, probability: float | None) -> None:

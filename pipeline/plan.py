@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.errors import Top1Error
+from pipeline.own_network import portable
 from pipeline.progressive import Stage, make_stages
 from pipeline.schedule import lr_at
 from recipes.schema import Recipe
@@ -81,7 +82,8 @@ class Plan:
     @property
     def science(self) -> dict[str, Any]:
         """What decides the weights but the hardware, as JSON data: the same for each attempt at a run."""
-        return {"recipe": to_dict(self.recipe), "seed": self.seed, "data": self.data.fingerprint}
+        recipe = to_dict(portable(self.recipe))
+        return {"recipe": recipe, "seed": self.seed, "data": self.data.fingerprint}
 
     def is_of(self, science: dict[str, Any]) -> bool:
         """Whether the plan is of that science, perhaps written by a version whose recipes said less."""

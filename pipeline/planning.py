@@ -17,6 +17,7 @@ from pipeline import runs
 from pipeline.choose import choose_recipe, with_start
 from pipeline.data.header import read_header
 from pipeline.errors import Top1Error, UsageError
+from pipeline.own_network import NETWORK
 from pipeline.plan import DataFacts, Plan, make_plan
 from recipes.schema import Recipe
 
@@ -114,7 +115,7 @@ def open_or_create(options: argparse.Namespace, rank: int, world: int) -> tuple[
     folder, plan = new_run(recipe, facts, options, world)
     _refuse_foreign(folder)
     runs.write_plan(folder, plan)
-    return folder, plan
+    return folder, runs.read_plan(folder)
 
 
 def _matching(options: argparse.Namespace, world: int) -> Plan:
@@ -150,7 +151,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _precedes_plan(path: Path) -> bool:
     """Whether it may be in a run folder before the plan: a batch script's log, a plan half written."""
-    return path.name == "logs" or path.match(f".{runs.PLAN}.*.tmp")
+    return path.name in ("logs", NETWORK) or path.match(f".{runs.PLAN}.*.tmp")
 
 
 def _wait_for_plan(folder: Path) -> Plan:

@@ -80,12 +80,13 @@ def _target(target: Target) -> Iterator[str]:
 
 def _network(model: Model, citations: Mapping[str, str]) -> list[str]:
     library, _, name = model.constructor.partition(":")
+    built = _LIBRARIES[library].format(name) if library in _LIBRARIES else model.constructor
     arguments = ", ".join(f"{key} {_text(value)}" for key, value in model.arguments.items())
     shape = ("model.arguments", "model.num_classes")
     is_other = any(citations.get(path, "").startswith("changed:") for path in shape)
     of_which = " before it was changed" if is_other else ""
     rows = [
-        ("built from", _LIBRARIES.get(library, "{}").format(name), citations.get("model.constructor", "")),
+        ("built from", built, citations.get("model.constructor", "")),
         ("arguments", arguments, citations.get("model.arguments", "")),
         ("parameters", f"{model.parameters:,}{of_which}", citations.get("model.parameters", "")),
         (

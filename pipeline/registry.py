@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.journal import read_json
+from pipeline.own_network import NETWORK
 from pipeline.result import Run
 from pipeline.run_card import description, preprocessing
 from pipeline.runs import PLAN, RESULT, WEIGHTS
@@ -114,8 +115,9 @@ def _write_model(folder: Path, run: Run, text: str) -> None:
     import mlflow.pyfunc
 
     with tempfile.TemporaryDirectory(prefix="top1-data-") as data:
-        for name in (PLAN, WEIGHTS):
-            shutil.copyfile(run.folder / name, Path(data) / name)
+        for name in (PLAN, WEIGHTS, NETWORK):
+            if name != NETWORK or (run.folder / NETWORK).exists():
+                shutil.copyfile(run.folder / name, Path(data) / name)
         mlflow.pyfunc.save_model(
             folder, loader_module="pipeline.predict", data_path=data, pip_requirements=_requirements()
         )

@@ -11,8 +11,10 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from pipeline import own_network
 from pipeline.errors import Top1Error
 from pipeline.journal import read_json, write_json
 from pipeline.locks import locked
@@ -47,6 +49,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
     """Create the run folder with its plan. Raises Top1Error when it cannot be written."""
     try:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
+        own_network.keep(plan.recipe, folder)
         write_json(folder / PLAN, plan.to_dict())
     except OSError as error:
         raise Top1Error(
@@ -79,7 +82,8 @@ def read_plan(folder: Path) -> Plan:
         raise Top1Error(f"{folder} is not a run folder: it has no {PLAN}. `top1 leaderboard` lists runs.")
     data = read_json(newest_plan(folder))
     try:
-        return plan_from_dict(data)
+        plan = plan_from_dict(data)
+        return replace(plan, recipe=own_network.kept(plan.recipe, folder))
     except (KeyError, TypeError, ValueError) as error:
         raise Top1Error(
             f"{newest_plan(folder)} is not a plan that this version reads: {error}. "

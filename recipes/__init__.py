@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from recipes.schema import Recipe
 
@@ -55,16 +57,23 @@ def load_file(path: Path, variable: str) -> Recipe:
     """
     if not path.is_file():
         raise FileNotFoundError(path)
-    spec = importlib.util.spec_from_file_location(f"recipe_file_{path.stem}", path)
+    found = run_file(path)
+    recipe = found.get(variable)
+    if not isinstance(recipe, Recipe):
+        names = [key for key, value in found.items() if isinstance(value, Recipe)]
+        raise UnknownRecipeError(variable, names)
+    return recipe
+
+
+def run_file(path: Path) -> dict[str, Any]:
+    """Run a Python file of one's own; return what it names. Raises whatever it raises."""
+    spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
     assert spec is not None  # a .py file has a spec and a loader
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module  # where a dataclass, or torch.compile, looks it up
     spec.loader.exec_module(module)
-    recipe = vars(module).get(variable)
-    if not isinstance(recipe, Recipe):
-        names = [key for key, value in vars(module).items() if isinstance(value, Recipe)]
-        raise UnknownRecipeError(variable, names)
-    return recipe
+    return vars(module)
 
 
 def _recipes_of(module: ModuleType) -> list[Recipe]:

@@ -138,7 +138,8 @@ class Initialization:
 
 @dataclass(frozen=True)
 class Model:
-    """A network: `constructor` is "timm:NAME", "torchvision:NAME" or "top1:NAME" (pipeline/networks).
+    """A network: `constructor` is "timm:NAME", "torchvision:NAME", "top1:NAME" (pipeline/networks), or
+    "path/to/file.py:NAME" of one's own, the path from the recipe's file.
 
     arguments: what the constructor is given besides the number of classes.
     parameters: exact count of trainable parameters with `num_classes` outputs, auxiliary heads left out.
