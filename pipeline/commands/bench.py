@@ -232,10 +232,11 @@ def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[
     from pipeline.bench.kept import dated, keep
 
     answer = dated(options.kind, options.arguments, answer)
-    tell(f"kept        {keep(answer, options.keep)}")
     if options.json:
-        return print_json(answer)
-    print(text(answer))
+        print_json(answer)
+    else:
+        print(text(answer))
+    tell(f"kept        {keep(answer, options.keep)}")
     return 0
 
 
