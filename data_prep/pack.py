@@ -97,6 +97,8 @@ def pack_folder(
     """
     source, out = Path(source).resolve(), Path(out).resolve()
     header = read_header(source)
+    if out == source:
+        raise Top1Error(f"{out} is what is to be packed; give another folder for the pack.")
     with only_one(out) as state:
         if (out / HEADER_NAME).exists():
             return _same_data(header, out, cap)

@@ -31,6 +31,7 @@ def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) 
     Raises UsageError, with the nearest names, when there is no such recipe or field.
     """
     recipe = named_recipe(name.removesuffix(TINY))
+    _refuse_borrowed_name(recipe)
     if small or name.endswith(TINY):
         recipe = tiny(recipe, classes)
     for change in changes:
@@ -40,6 +41,15 @@ def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) 
         raise UsageError(f"{found[0]}. Correct the recipe or the --set.")
     file = Path(name.rpartition(":")[0])
     return located(recipe, file.parent if file.suffix == ".py" else Path())
+
+
+def _refuse_borrowed_name(recipe: Recipe) -> None:
+    """Raise UsageError for a recipe of one's own that would be taken for the book's."""
+    if recipes.all_recipes().get(recipe.name, recipe) != recipe:
+        raise UsageError(
+            f"this recipe has the name of the book's {recipe.name} and is another. Give it one of its own, "
+            f"e.g. name='my-{recipe.name}'."
+        )
 
 
 def named_recipe(name: str) -> Recipe:

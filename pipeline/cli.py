@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pipeline.commands import bench, board, book, cluster, doctor, evaluate, jobs, prep, run, submit, ui
-from pipeline.commands.options import Command
+from pipeline.commands.options import Command, usual_runs
 from pipeline.errors import Top1Error, UsageError, nearest
 
 GROUPS = (
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         options.arguments = sys.argv[1:] if arguments is None else list(arguments)
+        if getattr(options, "finds_runs", False) and options.runs is None:
+            options.runs = usual_runs(getattr(options, "cluster", None))
         command: Command = options.command
         return command(options)
     except Top1Error as error:

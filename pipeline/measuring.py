@@ -78,7 +78,23 @@ def member_of(network: nn.Module, normalize: Normalize, evaluation: Evaluation, 
     network = network.to(device).eval()
     if device.type == "cuda":
         network = network.to(memory_format=torch.channels_last)
-    return Member(form_of(network, evaluation), normalize)
+    form = form_of(network, evaluation)
+    if evaluation.views != "dense":  # those are as large as the images
+        _try_out(form, torch.zeros(1, len(normalize.mean), *[evaluation.crop] * 2, device=device))
+    return Member(form, normalize)
+
+
+@torch.inference_mode()
+def _try_out(form: nn.Module, images: torch.Tensor) -> None:
+    try:
+        form(images)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise Top1Error(
+            f"the network takes no images of {images.shape[-1]} pixels: {str(error).splitlines()[0]}. Choose "
+            "another crop for --protocol."
+        ) from error
 
 
 def network_with(recipe: Recipe, tensors: Any, path: Path) -> nn.Module:

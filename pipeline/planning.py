@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline import runs
+from pipeline import own_network, runs
 from pipeline.choose import choose_recipe, with_start
 from pipeline.data.header import read_header
 from pipeline.errors import Top1Error, UsageError
@@ -81,7 +81,7 @@ def new_run(
     commit, dirty = git_state()
     plan = replace(
         plan_for(recipe, facts, options, gpus),
-        tracking=tracking_of(options.tracking, folder),
+        tracking=tracking_of(options.tracking, runs.home_of(folder, recipe.name, options.runs)),
         init_weights=str(start.resolve()) if start else None,
         commit=commit,
         dirty=dirty,
@@ -102,7 +102,11 @@ def open_or_create(options: argparse.Namespace, rank: int, world: int) -> tuple[
     Under a launcher every rank comes here; rank 0 writes the plan and the others wait for it.
     """
     if options.run and (options.run / runs.PLAN).exists():
-        return options.run, _matching(options, world)
+        plan = _matching(options, world)
+        if rank == 0 and options.recipe and not any((options.run / runs.CHECKPOINTS).glob("step-*")):
+            # Nothing has been trained, perhaps because the network could not be: its file may be mended.
+            own_network.keep(_asked(options, plan), options.run)
+        return options.run, plan
     if world > 1 and not options.run:
         raise UsageError("under a launcher every process must be told the run folder: add --run DIR.")
     if options.recipe is None or options.data is None:
@@ -122,8 +126,7 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
     """Return the plan of an existing run, refusing options that contradict it."""
     plan = runs.read_plan(options.run)
     if options.recipe:
-        asked = choose_recipe(options.recipe, options.set, options.tiny, plan.data.classes)
-        asked = with_start(asked, options) if options.init else asked
+        asked = _asked(options, plan)
         if asked.name != plan.recipe.name:
             raise Top1Error(
                 f"{options.run} is a run of {plan.recipe.name}, not of {asked.name}. Nothing was changed; "
@@ -140,6 +143,12 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
             f"Start {plan.gpus} to go on."
         )
     return plan
+
+
+def _asked(options: argparse.Namespace, plan: Plan) -> Recipe:
+    """Return the recipe of the command line, for the data of a plan."""
+    asked = choose_recipe(options.recipe, options.set, options.tiny, plan.data.classes)
+    return with_start(asked, options) if options.init else asked
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -165,8 +174,8 @@ def _wait_for_plan(folder: Path) -> Plan:
     return runs.read_plan(folder)
 
 
-def tracking_of(uri: str | None, folder: Path) -> str | None:
-    """Return the tracking address of a run: as given, none for "none", else sqlite among the runs."""
+def tracking_of(uri: str | None, home: Path) -> str | None:
+    """Return the tracking address of runs: as given, none for "none", else sqlite in their folder `home`."""
     if uri == "none":
         return None
     if uri and urlsplit(uri).password:
@@ -174,7 +183,7 @@ def tracking_of(uri: str | None, folder: Path) -> str | None:
             "--tracking has a password, and the address is written into the run folder. Leave it out and set "
             "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
         )
-    return uri or default_tracking(folder.resolve().parent.parent)
+    return uri or default_tracking(home)
 
 
 def default_tracking(folder: Path) -> str:

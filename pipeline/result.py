@@ -125,7 +125,7 @@ def tracked_at(folder: str | Path) -> str | None:
 
 
 def read_runs(runs_folder: str | Path) -> tuple[list[Run], list[dict[str, str]]]:
-    """Read every run below RUNS/<recipe>/<run>/ and return (runs, problems).
+    """Read every run below RUNS/<recipe>/<run>/ or RUNS/<run>/ and return (runs, problems).
 
     problems: {"path", "what"} of each folder that is no whole run, or that is a copy of another one.
     Raises Top1Error where there is no such folder.
@@ -149,9 +149,9 @@ def read_runs(runs_folder: str | Path) -> tuple[list[Run], list[dict[str, str]]]
 
 
 def _run_folders(runs_folder: Path) -> Iterator[Path]:
-    """Yield what is meant to be a run: a folder two levels down with at least one of a run's files."""
+    """Yield what is meant to be a run: a folder one or two levels down with at least one of a run's files."""
     marks = (PLAN, STATUS, RESULT, JOURNAL)
-    for folder in sorted(runs_folder.glob("*/*/")):
+    for folder in sorted((*runs_folder.glob("*/"), *runs_folder.glob("*/*/"))):
         if any((folder / mark).exists() for mark in marks):
             yield folder
 

@@ -1,8 +1,8 @@
 """The run folder: where a run's files are, and who may write them. Light.
 
-runs/<recipe>/<stamp>-seed<N>/ holds plan.json, metrics.jsonl, status.json, attempts.jsonl, checkpoints/,
-logs/ and, at the end, result.json, weights.safetensors and evaluation/ (`analysis.py`). It is the truth;
-everything else is a view.
+runs/<recipe>/<stamp>-seed<N>/, or runs/<name>/, holds plan.json, metrics.jsonl, status.json, attempts.jsonl,
+checkpoints/, logs/ and, at the end, result.json, weights.safetensors and evaluation/ (`analysis.py`). It is
+the truth; everything else is a view.
 """
 
 from __future__ import annotations
@@ -93,7 +93,15 @@ def read_plan(folder: Path) -> Plan:
 
 def find_runs(runs: Path) -> list[Path]:
     """Return every run folder below `runs`, oldest name first."""
-    return sorted(path.parent for path in runs.glob(f"*/*/{PLAN}"))
+    return sorted(path.parent for path in (*runs.glob(f"*/{PLAN}"), *runs.glob(f"*/*/{PLAN}")))
+
+
+def home_of(folder: Path, recipe: str, runs: Path | None = None) -> Path:
+    """Return the whole path of the folder of runs that a run is in: `runs`, or the one above it."""
+    folder = folder.resolve()
+    if runs and folder.is_relative_to(runs.resolve()):
+        return runs.resolve()
+    return folder.parent.parent if folder.parent.name == recipe else folder.parent
 
 
 @contextmanager

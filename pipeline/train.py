@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pipeline import checkpoint, runs
 from pipeline.analysis import write_analysis
-from pipeline.data.loader import EvalLoader
+from pipeline.data.loader import Batch, EvalLoader
 from pipeline.data.split import Split
 from pipeline.dense import form_of
 from pipeline.evaluate import Member, Score, evaluate
@@ -86,7 +86,13 @@ def train_steps(run: Run, first_step: int) -> int:
             save(run, first_step, best)
         if run.stop.reason:
             return first_step
-    batches = Waited(run.loader.batches(first_step, plan.total_steps))
+    with contextlib.closing(run.loader.batches(first_step, plan.total_steps)) as loaded:
+        return train_on_batches(run, first_step, Waited(loaded))
+
+
+def train_on_batches(run: Run, first_step: int, batches: Waited[Batch]) -> int:
+    """Train as `train_steps` does. batches: all of them, from that step on."""
+    plan = run.plan
     for step in range(first_step, plan.total_steps):
         done = step + 1
         last = done == plan.total_steps

@@ -42,7 +42,7 @@ def requeue(
     if nodes * gpus != plan.gpus:
         plan = replan(plan, nodes * gpus, cpus_per_task(cluster, gpus))
     request = Request(folder, plan, nodes)
-    home = folder.resolve().parent.parent / SUBMITTED
+    home = runs.home_of(folder, plan.recipe.name) / SUBMITTED
     for _, text in scripts(cluster, [request], home, None):
         check_script(text, where)
     if plan != runs.read_plan(folder):
@@ -65,7 +65,8 @@ def go_on_after(folder: Path, job: str, tell: Callable[[str], None]) -> None:
     if known is None:
         raise Top1Error(f"{folder} was not submitted by `top1 submit`, so its script is not ours to submit.")
     request = Request(folder, runs.read_plan(folder), known.nodes, follows=job)
-    new = submit_all(known.cluster, [request], folder.resolve().parent.parent / SUBMITTED, None, tell)[folder]
+    home = runs.home_of(folder, request.plan.recipe.name) / SUBMITTED
+    new = submit_all(known.cluster, [request], home, None, tell)[folder]
     for waiting in move_waiting(job, new):
         tell(f"job {waiting} waits for job {new} now")
 

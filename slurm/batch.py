@@ -194,7 +194,9 @@ def plain_script() -> str:
         "# sbatch slurm/train.sbatch RECIPE --data DIR   (RUN=DIR before it: go on with a run, or name one)\n"
         "# Written by `python -m slurm.batch`; change the options below to your cluster's."
     )
-    return text.replace("run=RUN", folder).replace("#!/bin/bash\n", f"#!/bin/bash\n{usage}\n")
+    found = 'command -v top1 >/dev/null || { echo "activate the environment of top1 first" >&2; exit 1; }'
+    text = text.replace("OMP_NUM_THREADS=8", "OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}")
+    return text.replace("run=RUN", f"{found}\n{folder}").replace("#!/bin/bash\n", f"#!/bin/bash\n{usage}\n")
 
 
 if __name__ == "__main__":

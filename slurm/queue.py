@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.errors import Top1Error
 
@@ -24,7 +26,13 @@ class QueuedJob:
 
 
 def has_slurm() -> bool:
-    """Whether this machine belongs to a cluster; the commands may be installed where there is none."""
+    """Whether this machine belongs to a cluster; the commands may be installed where there is none.
+
+    Raises Top1Error where its description is named and missing.
+    """
+    named = os.environ.get("SLURM_CONF")
+    if named and not Path(named).exists():  # every command of SLURM's would wait a minute for it
+        raise Top1Error(f"SLURM_CONF names {named}, which is not there. Set it anew, or `unset SLURM_CONF`.")
     done = _ask("scontrol", "--local", "show", "config") if shutil.which("sbatch") else None
     return done is not None and "Could not establish a configuration source" not in done.stderr
 

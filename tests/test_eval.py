@@ -147,6 +147,11 @@ def test_another_protocol_is_measured_shown_and_found_by_the_leaderboard(trained
     assert protocol in {m.protocol for m in read_run(folder).result.measurements}
 
 
+def test_a_crop_that_the_network_does_not_take_is_refused(trained, capsys):
+    asked = ("eval", trained / "runs" / "mine" / "a", "--protocol", "single_crop 4/4", *CPU)
+    assert "the network takes no images of 4 pixels" in sentence(capsys, *asked, code=1)
+
+
 def test_images_on_a_list_are_left_out_and_the_result_names_it(trained, capsys, tmp_path):
     folder = trained / "runs" / "mine" / "a"
     (tmp_path / "listed.txt").write_text("3\n40\n")

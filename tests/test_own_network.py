@@ -100,3 +100,29 @@ def test_a_missing_file_is_told_before_anything_starts(mine, tmp_path):
     (tmp_path / "nets" / "net.py").unlink()
     with pytest.raises(UsageError, match=r"nets/net\.py, from which mine takes its network"):
         choose_recipe(mine, (), False, 10)
+
+
+def test_a_file_that_could_not_be_built_is_taken_anew_once_it_is_mended(mine, small_data, tmp_path):
+    file, run = tmp_path / "nets" / "net.py", tmp_path / "run"
+    file.write_text(NETWORK.replace("num_classes, channels=4", "channels=4"))
+    said = launch("train", mine, "--data", small_data, "--run", run, *SHORT, code=1)
+    assert "does not make a network Net" in said
+    file.write_text(NETWORK)
+    launch("train", mine, "--data", small_data, "--run", run, *SHORT)
+    assert (run / "network.py").read_text() == NETWORK
+
+
+def test_an_error_in_its_forward_stands_alone(mine, small_data, tmp_path):
+    file = tmp_path / "nets" / "net.py"
+    file.write_text(
+        NETWORK.replace("return self.classifier(", "raise ArithmeticError('mine')\n        return (")
+    )
+    said = launch("train", mine, "--data", small_data, "--run", tmp_path / "run", *SHORT, code=1)
+    assert "ArithmeticError: mine" in said
+    assert "Exception ignored" not in said
+
+
+def test_a_recipe_of_ones_own_may_not_be_called_as_the_books(mine, tmp_path):
+    (tmp_path / "mine.py").write_text(RECIPE.replace('name="mine"', 'name="alexnet"'))
+    with pytest.raises(UsageError, match="has the name of the book's alexnet and is another"):
+        choose_recipe(mine, (), False, 10)

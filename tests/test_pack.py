@@ -147,6 +147,8 @@ def test_a_finished_pack_is_left_alone_and_other_data_is_not_overwritten(folder,
     assert (pack / "manifest.json").stat().st_mtime_ns == before
     with pytest.raises(Top1Error, match=r"holds other data, 'photos', than 'demo-digits'"):
         pack_folder(demo_data, pack)
+    with pytest.raises(Top1Error, match="is what is to be packed"):
+        pack_folder(folder, folder)
 
 
 @pytest.mark.parametrize("change", ["content", "vanished"])

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import RUNS, add_command, print_json
+from pipeline.commands.options import add_command, add_runs, print_json
 
 
 def add(commands: Any) -> None:
     board = add_command(commands, "leaderboard", _leaderboard, "every target against what was reached")
-    board.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+    add_runs(board)
     board.add_argument("--markdown", action="store_true", help="as a Markdown page")
     board.add_argument("--html", type=Path, metavar="FILE", help="write a page of its own, charts and all")
     board.add_argument("--all", action="store_true", help="also recipes that have no run")
@@ -64,12 +64,12 @@ def _compare(options: argparse.Namespace) -> int:
 def _sync(options: argparse.Namespace) -> int:
     import recipes
     from pipeline.planning import default_tracking
-    from pipeline.runs import read_plan
+    from pipeline.runs import home_of, read_plan
 
     plan = read_plan(options.run)
     from pipeline.sync import sync  # MLflow takes seconds to open; a wrong folder is told before
 
-    uri = options.tracking or plan.tracking or default_tracking(options.run.resolve().parent.parent)
+    uri = options.tracking or plan.tracking or default_tracking(home_of(options.run, plan.recipe.name))
     delivery = sync(
         options.run,
         uri,

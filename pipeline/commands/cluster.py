@@ -53,7 +53,11 @@ def _down(options: argparse.Namespace) -> int:
     from slurm.dev_cluster import down
 
     folder = _folder(options)
-    print(f"down    {folder} removed" if down(folder) else f"down    there was nothing in {folder}")
+    if not down(folder):
+        print(f"down    there was nothing in {folder}")
+        return 0
+    print(f"down    {folder} removed")
+    print("next    unset SLURM_CONF")
     return 0
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import RUNS, add_command, positive, print_json, tell
+from pipeline.commands.options import add_command, add_runs, positive, print_json, tell
 from pipeline.errors import Top1Error, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
     requeue.add_argument("--gpus", type=positive, help="GPUs of a node (default: as before)")
     requeue.add_argument("--cluster", type=Path, metavar="FILE", help="another description than before")
     for parser in (status, logs, cancel, requeue):
-        parser.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+        add_runs(parser)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -71,6 +71,21 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add --runs to a command that looks at runs; `cli` fills it in by `usual_runs`."""
+    parser.add_argument("--runs", type=Path, help="folder of runs (default: cluster.toml's, else runs)")
+    parser.set_defaults(finds_runs=True)
+
+
+def usual_runs(cluster: Path | None = None) -> Path:
+    """Return where runs are unless a command says otherwise: where cluster.toml has them, else `runs`."""
+    from slurm.cluster import PLACES, read_cluster
+
+    places = [cluster] if cluster else [place.expanduser() for place in PLACES]
+    described = next((read_cluster(place) for place in places if place.is_file()), None)
+    return Path(described.runs) if described and described.runs else RUNS
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
     parser.add_argument(

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
 
 def _train(options: argparse.Namespace) -> int:
     from pipeline.planning import open_or_create
+    from pipeline.runs import home_of
     from slurm.leave import give_up
     from slurm.tasks import slurm_task
 
@@ -48,5 +49,6 @@ def _train(options: argparse.Namespace) -> int:
     if rank == 0:
         print(folder)
         if finished:
-            print(f"next   top1 leaderboard --runs {folder.parent.parent}", file=sys.stderr)
+            home = os.path.relpath(home_of(folder, plan.recipe.name, options.runs))
+            print(f"next   top1 leaderboard --runs {home}", file=sys.stderr)
     return 0 if finished else 1

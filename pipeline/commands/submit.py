@@ -20,6 +20,7 @@ from pipeline.commands.options import (
     positive,
     recipe_of,
     tell,
+    usual_runs,
 )
 from pipeline.errors import Top1Error, UsageError
 
@@ -212,7 +213,7 @@ def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[R
     if options.average:
         job = average.submit(average.script(cluster, planned, options.runs, home, jobs.values()))
         tell(f"submitted   their average, job {job}, after all of them, log {home}/average-{job}.log")
-    runs = f" --runs {options.runs}" if options.runs != RUNS else ""
+    runs = f" --runs {options.runs}" if options.runs != usual_runs() else ""
     tell(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
     return 0
 

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import RUNS, add_command, print_json, tell
+from pipeline.commands.options import add_command, add_runs, print_json, tell
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def add(commands: Any) -> None:
     ui = add_command(commands, "ui", _ui, "the runs in MLflow's pages, with the leaderboard's columns")
-    ui.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+    add_runs(ui)
     ui.add_argument("--tracking", metavar="URI", help="a server or database (default: sqlite in --runs)")
     ui.add_argument("--experiment", default="top1", metavar="NAME", help="(default top1)")
     ui.add_argument("--host", default="127.0.0.1", help="where to serve a database (default 127.0.0.1)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
@@ -17,7 +17,7 @@ _AHEAD = 2  # made while the consumer works; DALI's own prefetching comes before
 
 def made_ahead(
     items: Generator[tuple[T, torch.Tensor], None, None], device_id: int | None
-) -> Iterator[tuple[T, torch.Tensor]]:
+) -> Generator[tuple[T, torch.Tensor], None, None]:
     """Yield the items of a generator that runs in a thread and on a CUDA stream of its own.
 
     items: their tensors must be torch's own memory. What the generator raises is raised here, in its turn;

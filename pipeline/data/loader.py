@@ -122,17 +122,18 @@ class TrainLoader:
             most_images=self._passes_together * shard.micro_batch,
         )
 
-    def batches(self, first_step: int, end_step: int) -> Iterator[Batch]:
+    def batches(self, first_step: int, end_step: int) -> Generator[Batch, None, None]:
         """Yield the micro-batches of steps first_step <= step < end_step, `accumulation` of them a step.
 
         Epochs follow each other without a pause. The iterator may be left at any point.
         """
         made = self._made(first_step, end_step)
-        for chunk, images in made if self._device_id is None else made_ahead(made, self._device_id):
-            labels, indices = _labels(self._split, chunk, images), torch.from_numpy(chunk.draw.indices)
-            for number, step in enumerate(chunk.steps):
-                part = slice(number * self._shard.micro_batch, (number + 1) * self._shard.micro_batch)
-                yield Batch(images[part], labels[part], indices[part], step)
+        with closing(made if self._device_id is None else made_ahead(made, self._device_id)) as finished:
+            for chunk, images in finished:
+                labels, indices = _labels(self._split, chunk, images), torch.from_numpy(chunk.draw.indices)
+                for number, step in enumerate(chunk.steps):
+                    part = slice(number * self._shard.micro_batch, (number + 1) * self._shard.micro_batch)
+                    yield Batch(images[part], labels[part], indices[part], step)
 
     def _made(self, first_step: int, end_step: int) -> Generator[tuple[Chunk, torch.Tensor], None, None]:
         """Yield chunks and their finished images (N, C, H, W)."""
