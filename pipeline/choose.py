@@ -14,13 +14,11 @@ import recipes
 from pipeline import runs
 from pipeline.errors import RAISED_BY_CODE, UsageError, nearest
 from pipeline.own_network import located, portable
-from pipeline.tiny import tiny
+from pipeline.tiny import TINY, tiny
 from recipes.checks import problems
 from recipes.kinds import is_of, type_name
 from recipes.schema import Recipe, StartFrom
 from recipes.serialize import field_paths, leaf_type, with_value
-
-TINY = "+tiny"
 
 
 def choose_recipe(name: str, changes: Sequence[str], small: bool, classes: int) -> Recipe:
@@ -54,6 +52,8 @@ def _refuse_borrowed_name(recipe: Recipe) -> None:
 
 def named_recipe(name: str) -> Recipe:
     """Return a recipe by name or file, unchanged."""
+    if name.endswith(".py"):
+        raise UsageError(f"which recipe of {name}? Name its variable: {name}:NAME.")
     try:
         return recipes.get(name)
     except recipes.UnknownRecipeError as error:

@@ -21,7 +21,7 @@ from pipeline.snapshot import ENVIRONMENT
 from recipes.serialize import field_paths
 
 CURVES = ("train/loss", "val/top1", "val/top5")
-SHOWN_EPOCHS = 8  # of a curve's common epochs, evenly spread
+SHOWN = 8  # of the points that two curves have in common, evenly spread
 
 # What the machine was, of a plan; the rest is the recipe's or follows from these.
 _MACHINE = (
@@ -207,7 +207,7 @@ def _state(run: Run) -> str:
 
 def _curve_text(curve: Curve) -> str:
     points = curve.points
-    every = -(-len(points) // SHOWN_EPOCHS)
+    every = -(-len(points) // SHOWN)
     shown = points[::-1][::every][::-1]
     lines = [(curve.key, "first", "second", "difference")]
     lines += [
@@ -215,7 +215,7 @@ def _curve_text(curve: Curve) -> str:
     ]
     largest = curve.largest
     text = (
-        f"  largest difference {_signed(largest.difference)} at epoch {largest.epoch:g}, {len(points)} epochs"
+        f"  largest difference {_signed(largest.difference)} at epoch {largest.epoch:g}, {len(points)} points"
     )
     alone = [(curve.only_first, "first"), (curve.only_second, "second")]
     text += "".join(f", {count} more of the {name} alone" for count, name in alone if count)

@@ -148,7 +148,8 @@ class Report:
         self._saved = done
         self._end(done, reason)
         self._write_status("stopped", done)
-        say(f"stopped at step {done}, saved; start the same command again to go on")
+        how = "" if self._job else "; start the same command again to go on"  # a job says itself what follows
+        say(f"stopped at step {done}, saved{how}")
 
     def failed(self, error: Exception) -> None:
         """Note that the attempt failed; one that never held the folder, or holds it no more, says nothing."""
@@ -195,7 +196,8 @@ class Report:
         self._saved = self.plan.total_steps
         self._end(self.plan.total_steps, "finished")
         self._write_status("finished", self.plan.total_steps)
-        for measured in result["results"]:
+        # Several targets may have one protocol.
+        for measured in {(r["protocol"], "report" in r): r for r in result["results"]}.values():
             rule = "  median of the last five epochs" if "report" in measured else ""
             say(
                 f"result  top-1 {measured['top1']:.2f}  top-5 {measured['top5']:.2f}  "

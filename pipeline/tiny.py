@@ -30,6 +30,7 @@ from recipes.schema import (
 )
 from recipes.serialize import field_paths
 
+TINY = "+tiny"  # in the name of a small form
 IMAGE_SIZE = 64  # pixels: what the largest training size of a recipe becomes
 LEAST_AREA = 0.6  # of the image, in a random crop: a twentieth of an 8x8 digit shows nothing
 BATCH_SIZE = 32
@@ -45,9 +46,9 @@ def tiny(recipe: Recipe, classes: int) -> Recipe:
         small = shrink(small)
     small = replace(small, model=replace(small.model, num_classes=classes))
     if small.starts_from:
-        parent = f"{small.starts_from.recipe}+tiny"
+        parent = f"{small.starts_from.recipe}{TINY}"
         small = replace(small, starts_from=replace(small.starts_from, recipe=parent))
-    return replace(small, name=f"{recipe.name}+tiny", modified=(*recipe.modified, *_changes(recipe, small)))
+    return replace(small, name=f"{recipe.name}{TINY}", modified=(*recipe.modified, *_changes(recipe, small)))
 
 
 def epochs_of(recipe: Recipe) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pipeline.ensemble import is_of
 from pipeline.result import Measurement, Run
+from pipeline.tiny import TINY
 from recipes.schema import Recipe, Target
 
 Verdict = Literal["reproduced", "above", "short"]
@@ -123,7 +124,9 @@ def _state_reasons(run: Run) -> Iterable[str]:
 
 
 def _recipe_reasons(recipe: Recipe, book: Mapping[str, Recipe]) -> Iterable[str]:
-    if recipe.modified:
+    if recipe.modified and TINY in recipe.name:
+        yield f"the recipe's small form ({len(recipe.modified)} changes)"
+    elif recipe.modified:
         more = len(recipe.modified) - 1
         yield f"modified recipe ({recipe.modified[0]}{f' and {more} more' if more else ''})"
     elif recipe.name in book and (changed := _changed_since(recipe, book[recipe.name])):

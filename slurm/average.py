@@ -5,11 +5,12 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.ensemble import Ensemble, ensemble_of
 from pipeline.errors import Top1Error
+from pipeline.journal import read_json, write_json
 from slurm.batch import Job, cpus_per_task, plain_text
 from slurm.cluster import Cluster
 from slurm.launch import Request
@@ -50,14 +51,17 @@ def script(cluster: Cluster, requests: list[Request], runs: Path, home: Path, jo
         gpus_per_node=cluster.gpus_per_node,
         runs=(),
         command=f"srun --unbuffered {command(requests, runs, python, processes)}",
-        log=str(home / "average-%j.log"),
+        log=str(log_of(home, "%j")),
         after=":".join(jobs),  # each for itself: one of them may go on in another job
     )
     return plain_text(cluster, job)
 
 
-def submit(text: str) -> str:
-    """Hand a script to SLURM; return the job. Raises Top1Error with SLURM's words."""
+def submit(text: str, home: Path, description: str) -> str:
+    """Hand a script to SLURM, note its job for `top1 status`, and return it.
+
+    Raises Top1Error with SLURM's words.
+    """
     done = subprocess.run(
         ["sbatch", "--parsable"], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
@@ -66,4 +70,17 @@ def submit(text: str) -> str:
             f"SLURM did not take the job that measures the average: {done.stderr.strip()}. The runs are "
             "submitted; `top1 eval --ensemble RUN RUN ...` measures it once they have ended."
         )
-    return done.stdout.strip().partition(";")[0]
+    job = done.stdout.strip().partition(";")[0]
+    write_json(home / f"average-{job}.json", {"job": job, "of": description})
+    return job
+
+
+def log_of(home: Path, job: str) -> Path:
+    return home / f"average-{job}.log"
+
+
+def submitted(home: Path) -> Iterator[tuple[str, str]]:
+    """Yield (job, what it averages) of each that was submitted, oldest first. home: as in `script`."""
+    for path in sorted(home.glob("average-*.json"), key=lambda path: path.stat().st_mtime):
+        noted = read_json(path)
+        yield str(noted.get("job")), str(noted.get("of"))

@@ -23,6 +23,7 @@ from slurm.cluster import Cluster, cluster_from_dict
 
 JOB = "job.json"  # in a run folder: the job that runs it
 SUBMITTED = ".submitit"  # among the runs: submitit's pickles and scripts
+QUIET = ("SUBMITIT_LOG_LEVEL", "WARNING")  # its own account of each task is not what a log is read for
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def job_of(
         parallel=parallel,
         after=after or first.after,
         follows=first.follows,
-        exports=(("SUBMITIT_EXECUTOR", "slurm"),),
+        exports=(("SUBMITIT_EXECUTOR", "slurm"), QUIET),
     )
 
 

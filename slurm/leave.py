@@ -30,7 +30,7 @@ def leave_job(folder: Path, task: Task, reason: int, stop: StopRequest) -> NoRet
     """
     if task.rank == 0:
         if reason == NOW and not _comes_back(task):
-            say("SLURM is ending this job; the run is saved")
+            say(f"SLURM is ending this job; the run is saved, and `top1 requeue {folder}` goes on")
         else:
             _check_progress(folder)
             _requeue(folder, task)

@@ -21,7 +21,7 @@ def log_of(folder: Path, rank: int = 0, batch: bool = False) -> Path | None:
     path = logs / f"task-{rank}.log"
     if path.exists():
         return path
-    local = sorted(logs.glob(f"*/*_{rank}_log.err"), key=lambda found: found.stat().st_mtime)
+    local = sorted(logs.glob(f"*_{rank}_log.err"), key=lambda found: found.stat().st_mtime)
     return local[-1] if local else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from pipeline.errors import Top1Error, UsageError
 from pipeline.follow import start_of
 from pipeline.journal import read_json, read_json_or_none
 from pipeline.runs import PLAN, STATUS, find_runs
-from slurm.launch import read_job
+from slurm import average
+from slurm.launch import SUBMITTED, read_job
 from slurm.queue import QueuedJob, ended_state
 
 LIVE = ("pending", "starting", "running", "completing")
@@ -51,10 +53,26 @@ class Standing:
 
 
 def standings(runs: Path, jobs: dict[str, QueuedJob] | None) -> list[Standing]:
-    """Return where every run below a folder stands, oldest first. Raises Top1Error where there is none."""
+    """Return where every run below a folder stands, oldest first, then the averages still to be measured.
+
+    Raises Top1Error where there is no such folder.
+    """
     if not runs.is_dir():
         raise Top1Error(f"there is no folder {runs}; give --runs, or submit something first.")
-    return [standing(folder, jobs) for folder in find_runs(runs)]
+    return [*(standing(folder, jobs) for folder in find_runs(runs)), *_averages(runs, jobs)]
+
+
+def _averages(runs: Path, jobs: dict[str, QueuedJob] | None) -> Iterator[Standing]:
+    """Yield where those jobs stand that wait, run or failed; what the others measured is among the runs."""
+    if jobs is None:
+        return
+    for job, of in average.submitted(runs / SUBMITTED):
+        here = jobs.get(job)
+        state = here.state if here else ended_state(job)
+        if state not in (None, "COMPLETED"):
+            why = _waits(here) if here else f"log {average.log_of(runs / SUBMITTED, job)}"
+            shown = _ENDED.get(state, state.lower())
+            yield Standing(f"average of {of}", of, job, shown, why, 0, *(None,) * 6)
 
 
 def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
@@ -123,7 +141,7 @@ def _state(
     jobs = jobs or {}
     here = jobs.get(job) if job else None
     if here and here.state == "PENDING":
-        return "pending", here.reason
+        return "pending", _waits(here)
     if here:
         begun = bool(attempts) and attempts[-1].job == job and attempts[-1].step is not None
         going = "running" if written == "running" and begun else "starting"
@@ -137,7 +155,7 @@ def _state(
     if written == "running" and not attempts:
         return "died", "attempts.jsonl is damaged, so it is not known where"
     if written == "running" and not is_alive(attempts[-1]):
-        return "died", f"process {attempts[-1].pid} on {attempts[-1].host}"
+        return "died", f"process {attempts[-1].pid} on {attempts[-1].host} is gone"
     return written, why
 
 
@@ -146,6 +164,11 @@ def is_alive(attempt: Attempt) -> bool:
     if attempt.host != platform.node():
         return True
     return attempt.pid_start is not None and start_of(attempt.pid) == attempt.pid_start
+
+
+def _waits(job: QueuedJob) -> str:
+    """Return why a job waits, or where it is."""
+    return _on(job) or ("" if job.reason == "None" else job.reason)
 
 
 def _on(job: QueuedJob) -> str:

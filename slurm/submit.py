@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pipeline.errors import Top1Error
 from pipeline.journal import read_json_or_none
 from pipeline.plan import Plan
 from slurm.job import run_task
-from slurm.launch import Request
+from slurm.launch import QUIET, Request
 
 NO_TIME_LIMIT = 60 * 24 * 365  # minutes; submitit's local executor otherwise ends a job after five
 POLL_SECONDS = 0.2
@@ -63,7 +64,8 @@ def submit_local(requests: list[Request], parallel: int, tell: Callable[[str], N
 
 
 def _start(folder: Path, plan: Plan) -> submitit.Job[bool]:
-    executor = submitit.LocalExecutor(folder=folder / "logs" / "%j")
+    os.environ.setdefault(*QUIET)  # submitit reads it in the child
+    executor = submitit.LocalExecutor(folder=folder / "logs")
     executor.update_parameters(
         timeout_min=NO_TIME_LIMIT,
         tasks_per_node=plan.gpus,

@@ -73,7 +73,7 @@ def test_curves_are_compared_where_both_have_an_epoch_whatever_their_steps(tmp_p
     assert [(p.epoch, p.difference) for p in top1.points] == [(1, 2), (2, -6), (3, 0.5)]
     assert (top1.largest.epoch, top1.only_first, top1.only_second) == (2, 0, 1)
     text = comparison_text(compare(first, second))
-    assert "largest difference -6.0000 at epoch 2, 3 epochs, 1 more of the second alone" in text
+    assert "largest difference -6.0000 at epoch 2, 3 points, 1 more of the second alone" in text
 
 
 def test_results_stand_beside_each_other_under_each_protocol(tmp_path):

@@ -107,7 +107,7 @@ def test_a_local_run_is_cancelled_by_its_process(tmp_path, capsys):
 def test_a_log_that_is_not_there_is_said(tmp_path, capsys):
     folder = make_run(tmp_path)
     assert main(["logs", str(folder), "--runs", str(tmp_path)]) == 1
-    assert "has no log of process 0" in capsys.readouterr().err
+    assert "has no log: `top1 train` prints to its terminal" in capsys.readouterr().err
     (folder / "logs").mkdir(exist_ok=True)
     (folder / "logs" / "task-0.log").write_text("epoch 1\n")
     assert main(["logs", "-f", str(folder), "--runs", str(tmp_path)]) == 0  # ends, for the run has

@@ -15,6 +15,10 @@ def add(commands: Any) -> None:
     evaluate = add_command(
         commands, "eval", _eval, "measure a run, an ensemble or weights under each target's protocol"
     )
+    evaluate.epilog = (
+        "It prints top-1 +- its standard error (from the number of images alone), top-5, and the expected "
+        "calibration error (ECE, 15 bins), all in percent; docs/evaluation.md defines them."
+    )
     evaluate.add_argument(
         "what", nargs="?", metavar="RUN|RECIPE", help="run folder; with --weights a recipe or library:network"
     )
@@ -129,8 +133,8 @@ def _check_options(options: argparse.Namespace) -> None:
 def _print(results: list[dict[str, Any]], json: bool) -> int:
     if json:
         return print_json(results[0] if len(results) == 1 else {"results": results})
-    for result in results:
-        print(_line(result))
+    for line in dict.fromkeys(map(_line, results)):  # several targets may have one protocol
+        print(line)
     return 0
 
 

@@ -97,15 +97,25 @@ def _row(one: Standing, runs: Path) -> tuple[str, ...]:
 
 
 def _logs(options: argparse.Namespace) -> int:
+    from pipeline.attempts import read_attempts
     from slurm.logs import follow, log_of
-    from slurm.status import find_run
+    from slurm.status import find_run, job_of
 
     folder = find_run(options.which, options.runs)
-    if options.follow:
-        for text in follow(folder, options.rank, options.batch):
-            print(text, end="", flush=True)
-        return 0
     path = log_of(folder, options.rank, options.batch)
+    if path is None and read_attempts(folder) and job_of(folder) is None:
+        raise Top1Error(
+            f"{folder} has no log: `top1 train` prints to its terminal. `top1 status {folder}` tells where "
+            "it stands, its metrics.jsonl has the curves."
+        )
+    if options.follow:
+        try:
+            for text in follow(folder, options.rank, options.batch):
+                print(text, end="", flush=True)
+        except KeyboardInterrupt:
+            tell("\ntop1: no longer followed; the run goes on")
+            return 130
+        return 0
     if path is None:
         raise Top1Error(f"{folder} has no log of process {options.rank}; `top1 status {folder}` says why.")
     sys.stdout.write(path.read_text(encoding="utf-8", errors="replace"))

@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
     add_machine(train, gpus=False)
     add_run(train)
     add_start(train)
+    train.add_argument("--gpus", type=int, help=argparse.SUPPRESS)  # it is told where that is given
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -32,6 +33,11 @@ def _train(options: argparse.Namespace) -> int:
     from slurm.leave import give_up
     from slurm.tasks import slurm_task
 
+    if options.gpus is not None:
+        raise UsageError(
+            f"train is one process. `top1 submit RECIPE --local --gpus {options.gpus}` starts so many on "
+            "this machine, as torchrun does with this command."
+        )
     task = slurm_task() if options.slurm else None
     if task and not options.run:
         raise UsageError("--slurm needs --run DIR, the same for every task.")

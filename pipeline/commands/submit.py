@@ -18,6 +18,7 @@ from pipeline.commands.options import (
     add_science,
     add_start,
     positive,
+    print_json,
     recipe_of,
     tell,
     usual_runs,
@@ -55,7 +56,7 @@ sbatch = { mail-type = "FAIL" }     # further options
 
 
 def add(commands: Any) -> None:
-    submit = add_command(commands, "submit", _submit, "submit runs through submitit", json=False)
+    submit = add_command(commands, "submit", _submit, "submit runs through submitit")
     submit.formatter_class = argparse.RawDescriptionHelpFormatter
     submit.epilog = f"A cluster's description, ./cluster.toml or ~/.config/top1/cluster.toml:\n\n{EXAMPLE}"
     submit.add_argument("recipes", nargs="+", metavar="RECIPE", help="one run each")
@@ -114,8 +115,11 @@ def _submit(options: argparse.Namespace) -> int:
         tell("average     of their networks")
         processes = options.gpus if planned[0].plan.device != "cpu" else 1
         line = command(planned, options.runs, shlex.quote(sys.executable), processes)
-        code = subprocess.run(shlex.split(line), check=False).returncode
+        answers = sys.stderr if options.json else None
+        code = subprocess.run(shlex.split(line), stdout=answers, check=False).returncode
     tell(f"next        top1 leaderboard --runs {options.runs}")
+    if options.json:
+        print_json({"runs": [_facts(one, None) for one in planned], "average_job": None})
     return code
 
 
@@ -205,17 +209,30 @@ def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[R
     elif options.dry_run:
         tell("unchecked   there is no SLURM here, so it has not judged what follows")
     if options.dry_run:
+        if options.json:
+            return print_json({"scripts": [{"for": what, "text": text} for what, text in rendered]})
         for what, text in rendered:
             print(f"# {what}\n{text}")
         return 0
     _write(planned)
-    jobs = submit_all(cluster, planned, home, options.parallel, tell)
+    jobs, average_job = submit_all(cluster, planned, home, options.parallel, tell), None
     if options.average:
-        job = average.submit(average.script(cluster, planned, options.runs, home, jobs.values()))
-        tell(f"submitted   their average, job {job}, after all of them, log {home}/average-{job}.log")
+        text = average.script(cluster, planned, options.runs, home, jobs.values())
+        average_job = average.submit(text, home, average.average_of(planned).description)
+        log = average.log_of(home, average_job)
+        tell(f"submitted   their average, job {average_job}, after all of them, log {log}")
     runs = f" --runs {options.runs}" if options.runs != usual_runs() else ""
     tell(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
+    if options.json:
+        print_json({"runs": [_facts(one, jobs[one.folder]) for one in planned], "average_job": average_job})
     return 0
+
+
+def _facts(one: Request, job: str | None) -> dict[str, Any]:
+    """Return what --json says of a run; without a job it ran on this machine and has ended."""
+    plan = one.plan
+    found = {"recipe": plan.recipe.name, "seed": plan.seed, "folder": str(one.folder), "job": job}
+    return found | {"nodes": one.nodes, "processes": plan.gpus}
 
 
 def _write(planned: list[Request]) -> None:
