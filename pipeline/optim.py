@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from timm.optim import RMSpropTF
-from torch import nn
+from torch import Tensor, nn
 
 from recipes.schema import SGD, AdamW, Optimizer, Regularization, RMSProp
 
@@ -73,6 +74,29 @@ def parameter_groups(network: nn.Module, regularization: Regularization) -> list
 
 def _is_depthwise(module: nn.Module) -> bool:
     return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+
+
+def state_of(optimizer: Any) -> dict[str, Tensor]:
+    """Return the optimizer's tensors, named NUMBER-OF-PARAMETER/KEY."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}/{key}": tensor for index, values in state.items() for key, tensor in values.items()}
+
+
+def load_state(optimizer: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Restore what `state_of` returned; the numbers (rates, decays) come from the recipe at every step.
+
+    A file holds its tensors contiguous. Fused updates go through memory as it lies (torch 2.15: wrong weights
+    on the CPU, an error on a GPU), so each tensor is laid out as its parameter is: channels_last, perhaps.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split("/")
+        like = parameters[int(index)]
+        if tensor.shape == like.shape:
+            tensor = torch.empty_like(like, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 class CaffeSGD(torch.optim.Optimizer):

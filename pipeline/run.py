@@ -28,6 +28,7 @@ from pipeline.errors import Top1Error
 from pipeline.evaluate import Score
 from pipeline.journal import Journal, cut_back
 from pipeline.models import outputs_of
+from pipeline.optim import load_state, state_of
 from pipeline.plan import Plan
 from pipeline.report import Report
 from pipeline.stop import Agreement
@@ -166,7 +167,7 @@ def restore(run: Run, skipped: Sequence[int] = ()) -> int:
     if run.average:
         run.average.load(found.part("average") if found else run.network.state_dict())
     if found:
-        _load_optimizer(run.optimizer, found)
+        load_state(run.optimizer, found.part("optimizer"))
         run.facts.update({key: found.facts.get(key, value) for key, value in run.facts.items()})
     if skipped:
         run.facts["skipped"] = list(skipped)
@@ -200,22 +201,12 @@ def save(run: Run, done: int, best: bool) -> None:
     tensors = {f"model/{name}": tensor for name, tensor in run.network.state_dict().items()}
     if run.average:
         tensors |= {f"average/{name}": tensor for name, tensor in run.average.shadow.items()}
-    for index, values in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items()}
+    tensors |= {f"optimizer/{name}": tensor for name, tensor in state_of(run.optimizer).items()}
     plan = {"plan": run.plan.id, "science": run.plan.science}
     facts = {**run.facts, **plan, "time": time.time()}
     run.books.writer.write(done, tensors, facts, best)
     # The one being written is not durable yet; the one before it is.
     run.books.report.saved(checkpoint.newest_step(run.folder / runs.CHECKPOINTS))
-
-
-def _load_optimizer(optimizer: Any, found: checkpoint.Checkpoint) -> None:
-    """Restore the optimizer's tensors; its numbers (rates, decays) come from the recipe at every step."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in found.part("optimizer").items():
-        index, key = name.split("/")
-        state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def weights_of_main(run: Run, averaged: bool) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """What makes a step fast changes nothing of what a recipe says: compiling, fused updates, exact pooling."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -16,10 +17,12 @@ from pipeline import checkpoint, runs
 from pipeline.cli import main
 from pipeline.journal import read
 from pipeline.models import DeterministicPool, pool_deterministically
-from pipeline.optim import make_optimizer
+from pipeline.optim import load_state, make_optimizer, state_of
 from pipeline.plan import make_plan
 from pipeline.show import supposed_data
-from recipes.schema import SGD, AdamW, Regularization
+from recipes.schema import SGD, AdamW, Regularization, RMSProp
+
+RMSPROP = RMSProp(lr=0.01, decay=0.9, momentum=0.9, eps=0.001)
 
 
 def test_a_compiled_network_trains_as_the_plain_one_and_its_checkpoint_has_the_same_names(
@@ -94,6 +97,43 @@ def test_a_fused_update_is_the_same_update(optimizer):
             own.step()
         weights.append(torch.cat([p.detach().flatten() for p in network.parameters()]))
     torch.testing.assert_close(*weights, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    "optimizer",
+    [SGD(lr=0.1, momentum=0.9), SGD(lr=0.1, momentum=0.9, form="caffe"), RMSPROP, AdamW(lr=0.01)],
+    ids=lambda optimizer: f"{type(optimizer).__name__} {getattr(optimizer, 'form', '')}",
+)
+def test_an_optimizer_of_a_channels_last_network_goes_on_from_a_file_as_if_unbroken(
+    optimizer, fused, tmp_path
+):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(128, 5))
+    network = network.to(memory_format=torch.channels_last)
+    other = copy.deepcopy(network)
+    images = torch.randn(3, 8, 3, 6, 6)
+    first = make_optimizer(network, optimizer, Regularization(weight_decay=0.01), fused)
+    take_steps(network, first, images[:2])
+    writer = checkpoint.CheckpointWriter(tmp_path)
+    writer.write(2, state_of(first), {}, best=False)
+    writer.wait()
+    other.load_state_dict(network.state_dict())
+    second = make_optimizer(other, optimizer, Regularization(weight_decay=0.01), fused)
+    load_state(second, checkpoint.load_newest(tmp_path).tensors)
+    for parameter, kept in second.state.items():
+        assert all(t.stride() == parameter.stride() for t in kept.values() if t.dim())
+    take_steps(network, first, images[2:])
+    take_steps(other, second, images[2:])
+    for one, same in zip(network.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, same)
+
+
+def take_steps(network, optimizer, batches):
+    for batch in batches:
+        optimizer.zero_grad()
+        network(batch.to(memory_format=torch.channels_last)).square().mean().backward()
+        optimizer.step()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (6, 6), (7, 9), (13, 13)])
