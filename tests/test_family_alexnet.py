@@ -7,6 +7,7 @@ from torch import nn
 import recipes
 from pipeline import models
 from pipeline.networks.alexnet import AlexNet
+from pipeline.networks.local_response_norm import LocalResponseNorm
 from pipeline.schedule import lr_at
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -89,7 +90,19 @@ def test_torchvisions_has_no_response_normalization_and_drops_before_the_layers(
         network = build("alexnet@torchvision")
     kinds = [type(m) for m in network.classifier]
     assert kinds[:2] == [nn.Dropout, nn.Linear]
-    assert not any(isinstance(m, nn.LocalResponseNorm) for m in network.modules())
+    assert not any("ResponseNorm" in type(m).__name__ for m in network.modules())
+
+
+@pytest.mark.parametrize("channels", [1, 4, 96])
+def test_response_normalization_is_torchs_layer_and_has_its_gradient(channels):
+    x = torch.randn(2, channels, 5, 3, dtype=torch.double) * 30
+    found = []
+    for kind in (nn.LocalResponseNorm, LocalResponseNorm):
+        images = x.clone().requires_grad_()
+        outputs = kind(5, alpha=0.01, beta=0.75, k=2.0)(images)
+        outputs.square().sum().backward()
+        found.append((outputs, images.grad))
+    torch.testing.assert_close(*found)
 
 
 def test_every_published_number_is_there_with_what_it_needs():

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.networks.local_response_norm import LocalResponseNorm
+
 
 class AlexNet(nn.Module):
     """AlexNet. (N, 3, S, S) -> (N, num_classes); S is 224 in the papers, at least 67.
@@ -42,7 +44,7 @@ class AlexNet(nn.Module):
         self.drop6 = nn.Dropout(dropout)
         self.drop7 = nn.Dropout(dropout)
         # k=2, n=5, alpha=1e-4, beta=0.75 (§3.3). PyTorch divides alpha by n, and so does the authors' code.
-        self.norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+        self.norm = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
         self.rectified = rectified
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.networks.local_response_norm import LocalResponseNorm
+
 # Table 1: #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj.
 _MODULES = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -81,7 +83,7 @@ class GoogLeNet(nn.Module):
         self.conv2_reduce = nn.Conv2d(c1, c1, 1)
         self.conv2 = nn.Conv2d(c1, c2, 3, padding=1)
         # The paper gives no constants; these are Caffe's bvlc_googlenet, whose alpha is divided by n too.
-        self.norm = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
+        self.norm = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
         self.inception = nn.ModuleDict()
         outputs = {}
         channels = c2
