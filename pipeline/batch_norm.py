@@ -6,10 +6,11 @@ micro-batch of neighbouring ranks together (synchronized batch norm).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional
 
 from recipes.schema import BatchNorm
@@ -29,7 +30,7 @@ def set_batch_norm(network: nn.Module, norm: BatchNorm, micro_batch: int, rank: 
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.BatchNorm2d):
-                setattr(module, name, GroupedBatchNorm(child, min(images, micro_batch), group))
+                setattr(module, name, GroupedBatchNorm(child, min(images, micro_batch), group, ranks))
     return network
 
 
@@ -43,23 +44,72 @@ def set_constants(network: nn.Module, norm: BatchNorm) -> None:
             module.momentum, module.eps = 1 - norm.momentum, norm.eps
 
 
-def _own_group(ranks: int, rank: int, world: int) -> dist.ProcessGroup | None:
-    """Create all groups of `ranks` neighbours, as torch demands of every rank, and return one's own."""
-    groups = [dist.new_group(range(first, first + ranks)) for first in range(0, world, ranks)]
-    return groups[rank // ranks]
+def _own_group(ranks: int, rank: int, world: int) -> str:
+    """Create all groups of `ranks` neighbours, as torch demands of every rank; return one's own by name."""
+    for first in range(0, world, ranks):
+        _GROUPS[f"{first} to {first + ranks - 1}"] = dist.new_group(range(first, first + ranks))
+    first = rank - rank % ranks
+    return f"{first} to {first + ranks - 1}"
 
 
-class GroupedBatchNorm(nn.SyncBatchNorm):
+_GROUPS: dict[str, dist.ProcessGroup] = {}
+
+
+# An operator, because torch.compile knows nothing of process groups: its graph would break at each layer.
+@torch.library.custom_op("top1::gather", mutates_args=())
+def _gather(statistics: Tensor, group: str, ranks: int) -> Tensor:
+    """Return what each rank of a group has, (ranks, ...)."""
+    found = statistics.new_empty(ranks * statistics.shape[0], *statistics.shape[1:])
+    dist.all_gather_into_tensor(found, statistics.contiguous(), group=_GROUPS[group])
+    return found.unflatten(0, (ranks, -1))
+
+
+@torch.library.custom_op("top1::total", mutates_args=())
+def _total(gradient: Tensor, group: str) -> Tensor:
+    """Return the sum of what the ranks of a group have."""
+    found = gradient.clone()
+    dist.all_reduce(found, group=_GROUPS[group])
+    return found
+
+
+@_gather.register_fake
+def _(statistics: Tensor, group: str, ranks: int) -> Tensor:
+    return statistics.new_empty(ranks, *statistics.shape)
+
+
+@_total.register_fake
+def _(gradient: Tensor, group: str) -> Tensor:
+    return torch.empty_like(gradient)
+
+
+def _keep_group(ctx: Any, inputs: tuple[Tensor, str, int], output: Tensor) -> None:
+    _, ctx.group, ctx.ranks = inputs
+
+
+def _gathered_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    """Return what the losses of all ranks say of this rank's statistics."""
+    first = int(ctx.group.partition(" ")[0])
+    return _total(gradient, ctx.group)[dist.get_rank() - first], None, None
+
+
+_gather.register_autograd(_gathered_backward, setup_context=_keep_group)
+
+
+class GroupedBatchNorm(nn.BatchNorm2d):
     """Batch norm that takes its training statistics over groups; state-dict keys are those it replaces.
 
-    images: size of a group inside this micro-batch. group: the ranks whose statistics are pooled.
-    The dropout and activation of timm's BatchNormAct2d come along.
+    images: size of a group inside this micro-batch. group: the ranks whose statistics are pooled, `ranks` of
+    them, each with as many images. The dropout and activation of timm's BatchNormAct2d come along.
+
+    Sums are taken in float32, what comes out has the type and memory format of what went in, and
+    torch.compile makes one graph of it. torch's SyncBatchNorm (2.15) can neither be compiled nor run on a
+    CPU, and has the host wait for the GPU three times a layer.
     """
 
-    def __init__(self, norm: nn.BatchNorm2d, images: int, group: dist.ProcessGroup | None) -> None:
-        super().__init__(norm.num_features, norm.eps, norm.momentum, process_group=group)
+    def __init__(self, norm: nn.BatchNorm2d, images: int, group: str | None = None, ranks: int = 1) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum)
         self.load_state_dict(norm.state_dict())
-        self.images = images
+        self.images, self.group, self.ranks = images, group, ranks
         self.drop = getattr(norm, "drop", nn.Identity())
         self.act = getattr(norm, "act", nn.Identity())
 
@@ -68,37 +118,35 @@ class GroupedBatchNorm(nn.SyncBatchNorm):
 
     def _normalize(self, x: Tensor) -> Tensor:
         if not self.training:
-            return functional.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        if self.process_group is None:
-            return self._ghost(x)
-        # torch's synchronized batch norm has no CPU kernel (2.15); ours serves gloo and the tests.
-        return super().forward(x) if x.is_cuda else self._synchronized(x)
+            return super().forward(x)
+        return self._ghost(x) if self.group is None else self._synchronized(x, self.group)
 
     def _ghost(self, x: Tensor) -> Tensor:
-        """Normalize each consecutive group by itself, as channels of one larger batch norm."""
-        count = max(1, x.shape[0] // self.images)
-        groups = x.unflatten(0, (count, -1)).transpose(0, 1).flatten(1, 2)
-        mean, var = self.running_mean.repeat(count), self.running_var.repeat(count)
-        y = functional.batch_norm(groups, mean, var, None, None, True, self.momentum, self.eps)
-        self._set_running(mean.view(count, -1).mean(0), var.view(count, -1).mean(0))
-        y = y.unflatten(1, (count, -1)).transpose(0, 1).flatten(0, 1)
-        return y * self.weight[:, None, None] + self.bias[:, None, None]
+        """Normalize each consecutive group by itself; the running statistics move by the mean of theirs."""
+        parts = x.chunk(max(1, x.shape[0] // self.images))
+        means, variances = self.running_mean.repeat(len(parts), 1), self.running_var.repeat(len(parts), 1)
+        normalized = [
+            functional.batch_norm(part, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)
+            for part, mean, variance in zip(parts, means, variances, strict=True)
+        ]
+        self._set_running(means.mean(0), variances.mean(0))
+        return torch.cat(normalized)
 
-    def _synchronized(self, x: Tensor) -> Tensor:
-        """Normalize over the ranks of the group: mean first, then squared differences from it."""
-        n = x.shape[0] * x.shape[2] * x.shape[3] * dist.get_world_size(self.process_group)
-        mean = all_reduce(x.sum((0, 2, 3)), group=self.process_group) / n
-        centered = x - mean[:, None, None]
-        var = all_reduce(centered.square().sum((0, 2, 3)), group=self.process_group) / n
+    def _synchronized(self, x: Tensor, group: str) -> Tensor:
+        """Normalize over the ranks of the group, from the mean and variance of each."""
+        variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+        means, variances = _gather(torch.stack([mean, variance]), group, self.ranks).unbind(1)
+        between, mean = torch.var_mean(means, 0, correction=0)
+        variance = variances.mean(0) + between
         with torch.no_grad():
-            unbiased = var * (n / (n - 1))
+            n = x.numel() // x.shape[1] * self.ranks
+            unbiased = variance * (n / (n - 1))
             self._set_running(
                 self.running_mean.lerp(mean, self.momentum), self.running_var.lerp(unbiased, self.momentum)
             )
-        scale = self.weight * (var + self.eps).rsqrt()
-        return centered * scale[:, None, None] + self.bias[:, None, None]
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
     @torch.no_grad()
     def _set_running(self, mean: Tensor, var: Tensor) -> None:
