@@ -95,8 +95,14 @@ def note(folder: Path, number: int, **facts: Any) -> None:
 
 
 def check_newest(folder: Path, number: int) -> None:
-    """Raise SupersededError when another attempt has begun after this one."""
-    newest = read_attempts(folder)[-1]
+    """Raise SupersededError when another attempt has begun after this one, Top1Error where none is known."""
+    known = read_attempts(folder)
+    if not known:
+        raise Top1Error(
+            f"{folder / ATTEMPTS} is gone or empty, so nobody knows whose this run is. Nothing more is "
+            "written; start the same command again to go on."
+        )
+    newest = known[-1]
     if newest.number > number:
         where = f"job {newest.job} on {newest.host}" if newest.job else newest.host
         raise SupersededError(

@@ -52,7 +52,7 @@ class CheckpointWriter:
         self.folder, self._fence = folder, fence
         self._copies = _Copies()
         self._thread: threading.Thread | None = None
-        self._error: OSError | Top1Error | None = None
+        self._error: BaseException | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for torn in folder.glob(".*.tmp"):  # of a writer that was killed; the caller holds the folder
             torn.unlink()
@@ -68,13 +68,13 @@ class CheckpointWriter:
         self._thread.start()
 
     def wait(self) -> None:
-        """Return once everything handed over is durable. Raises Top1Error when it could not be written."""
+        """Return once all that was handed over is durable. Raises what prevented it, Top1Error for a disk."""
         if self._thread:
             self._thread.join()
             self._thread = None
         if self._error:
             error, self._error = self._error, None
-            if isinstance(error, Top1Error):
+            if not isinstance(error, OSError):
                 raise error
             raise Top1Error(
                 f"the checkpoint could not be written to {self.folder}: {error}. "
@@ -93,7 +93,7 @@ class CheckpointWriter:
                 _replace_link(path, self.folder / BEST)
             for old in list_checkpoints(self.folder)[KEPT:]:
                 old.unlink()
-        except (OSError, Top1Error) as error:
+        except BaseException as error:  # noqa: BLE001 (the training thread raises it)
             self._error = error
 
 

@@ -10,7 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline import checkpoint
+from pipeline import attempts, checkpoint
 from pipeline.checkpoint import BEST, CheckpointWriter, list_checkpoints, load, load_newest
 from pipeline.errors import Top1Error
 
@@ -101,6 +101,18 @@ def test_a_failed_write_is_told_and_leaves_the_one_before(tmp_path):
     with pytest.raises(Top1Error, match="The one before it is intact"):
         writer.wait()
     assert load_newest(tmp_path).step == 1
+
+
+def test_whatever_keeps_a_checkpoint_from_being_written_is_told(tmp_path):
+    (tmp_path / "attempts.jsonl").touch()
+    writer = CheckpointWriter(tmp_path / "checkpoints", lambda: attempts.check_newest(tmp_path, 1))
+    writer.write(1, TENSORS, {}, best=False)
+    with pytest.raises(Top1Error, match=r"attempts\.jsonl is gone or empty"):
+        writer.wait()
+    writer.write(2, TENSORS, {"unwritable": object()}, best=False)
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        writer.wait()
+    assert list_checkpoints(tmp_path / "checkpoints") == []
 
 
 KILLED = """

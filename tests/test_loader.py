@@ -1,6 +1,10 @@
 """The loader on real DALI: the same pixels at any world size, resumed or staged; every image evaluated."""
 
+import gc
 import hashlib
+import os
+import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -190,3 +194,24 @@ def test_a_second_evaluation_equals_the_first_and_an_abandoned_one_does_no_harm(
     first = [torch.stack(areas.scales[0]) for areas in ours]
     next(iter(ours))
     assert all(torch.equal(a, torch.stack(b.scales[0])) for a, b in zip(first, ours, strict=True))
+
+
+def test_a_loader_that_is_done_with_leaves_no_thread_and_no_open_file(digits):
+    def used():
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    evaluation, before = Evaluation(32, (32,)), None
+    gc.disable()  # what only the collector would find stays, perhaps for the whole run
+    try:
+        for _ in range(3):
+            for _ in EvalLoader(digits.split("val"), "rgb", evaluation, batch=100):
+                pass
+            before = before or used()
+        assert used() == before
+        ours = loader(digits.split("train"))
+        next(ours.batches(0))
+        kept = weakref.ref(ours)
+        del ours
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -220,7 +220,8 @@ class EvalLoader:
         self._feed = Feed(
             split,
             Decoding("image", color),
-            lambda draw: self._windows(draw, evaluation.resize[0]),
+            # Not through self: in a cycle nothing of this, threads and open shards included, would be freed.
+            lambda draw: evaluation_windows(evaluation, split.sizes[draw.indices], evaluation.resize[0]),
             _refuse_bad_file,
             Device(device_id, threads),
             most_images=batch,
@@ -233,8 +234,9 @@ class EvalLoader:
     def __iter__(self) -> Iterator[Areas]:
         how = (self.evaluation.interpolation, self.evaluation.antialias)
         for chunk, images in self._feed.run(self._chunks()):
+            sizes = self.split.sizes[chunk.draw.indices]
             scales = [
-                resized_crops(images, self._windows(chunk.draw, scale), *how)
+                resized_crops(images, evaluation_windows(self.evaluation, sizes, scale), *how)
                 for scale in self.evaluation.resize
             ]
             yield Areas(scales, torch.from_numpy(chunk.draw.indices))
@@ -243,9 +245,6 @@ class EvalLoader:
         for first in range(0, len(self._part), self._batch):
             indices = self._part[first : first + self._batch]
             yield Chunk([first], Draw(0, 0, indices, np.zeros_like(indices), self.evaluation.crop))
-
-    def _windows(self, draw: Draw, scale: int) -> Windows:
-        return evaluation_windows(self.evaluation, self.split.sizes[draw.indices], scale)
 
 
 def _refuse_bad_file(bad: BadFile) -> None:

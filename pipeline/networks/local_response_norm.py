@@ -10,9 +10,8 @@ from torch.nn import functional
 class LocalResponseNorm(nn.Module):
     """x / (k + alpha / size * sum of x^2 over `size` channels around) ** beta; (N, C, H, W) -> the same.
 
-    size: an odd number of channels. What torch's layer of this name computes, in half the time on a CPU, and
-    with a gradient that torch's deterministic mode accepts on a GPU: it refuses that of AvgPool3d, which torch's
-    layer is made of.
+    size: an odd number of channels. Computes what torch's layer of this name does, in half the time on a CPU.
+    Torch's is made of AvgPool3d, whose gradient torch's deterministic mode refuses on a GPU; this one is not.
     """
 
     def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
