@@ -12,8 +12,6 @@ from pipeline.data.pillow import DAMAGE, open_image
 
 Kind = Literal["missing", "unreadable", "empty", "no image", "truncated", "changed", "size"]
 
-_END_OF_IMAGE = b"\xff\xd9"
-
 
 @dataclass(frozen=True)
 class Expected:

@@ -44,11 +44,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class ClassTar:
-    """A tar of the images of one class; the class gives the folder."""
+    """A tar of the training images of one class; the class gives the folder."""
 
     place: Place
     class_name: str
-    split: str = "train"
 
     @property
     def held(self) -> int:
@@ -56,8 +55,7 @@ class ClassTar:
 
     def images(self) -> Iterator[Found]:
         for name, content in members(self.place):
-            path = f"{self.split}/{self.class_name}/{name.name}"
-            yield Found(self.split, path, self.class_name, content)
+            yield Found("train", f"train/{self.class_name}/{name.name}", self.class_name, content)
 
 
 @dataclass(frozen=True)

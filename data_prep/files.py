@@ -13,6 +13,7 @@ from data_prep.progress import Quiet
 from data_prep.work import Record, run
 from pipeline.data.manifest import describe
 from pipeline.data.pillow import DAMAGE
+from pipeline.errors import Top1Error
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 _TOGETHER = 256  # files a part
@@ -73,8 +74,11 @@ def index_files(
 
 
 def images_of(folder: Path) -> list[str]:
-    """Return the names of the image files of a folder, sorted; hidden ones are left out."""
-    return sorted(entry.name for entry in os.scandir(folder) if is_image(entry))
+    """Return the names of the image files of a folder, sorted; hidden ones are left out.
+
+    Raises Top1Error for a name that a manifest cannot hold, as `folders_of` does.
+    """
+    return sorted(_name(entry) for entry in os.scandir(folder) if is_image(entry))
 
 
 def is_image(entry: os.DirEntry[str]) -> bool:
@@ -83,7 +87,18 @@ def is_image(entry: os.DirEntry[str]) -> bool:
 
 def folders_of(folder: Path) -> Iterator[str]:
     """Yield the names of the folders in a folder, sorted; hidden ones are left out."""
-    return iter(sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith(".")))
+    return iter(sorted(_name(e) for e in os.scandir(folder) if e.is_dir() and not e.name.startswith(".")))
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:  # bytes that Python reads as half a surrogate pair each
+        raise Top1Error(
+            f"the name of {os.fsencode(entry.path)!r} is not UTF-8, as names in a manifest have to be. "
+            "Rename it, or remove it."
+        ) from None
+    return entry.name
 
 
 def _size_and_time(path: Path) -> list[int]:

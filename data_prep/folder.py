@@ -8,7 +8,7 @@ from pathlib import Path
 from data_prep.collect import collect, some
 from data_prep.files import SUFFIXES, Item, folders_of, images_of, index_files
 from data_prep.progress import Quiet
-from data_prep.work import forget, only_one
+from data_prep.work import ASKED, forget, only_one
 from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest
 from pipeline.errors import Top1Error
@@ -21,7 +21,6 @@ def prepare_folder(
     *,
     name: str | None = None,
     command: str | None = None,
-    official: str | None = None,
     processes: int | None = None,
     progress: Quiet | None = None,
 ) -> Header:
@@ -34,6 +33,7 @@ def prepare_folder(
     items = list(_items(folder, classes))
     _check_counts(folder, classes, items)
     with only_one(folder) as state:
+        (state / ASKED).unlink(missing_ok=True)  # what is there is indexed, whatever it was made with
         keys = index_files(folder, items, state / "index", progress, processes)
         found = collect(state / "index", keys, classes)
         if found.bad:
@@ -48,7 +48,6 @@ def prepare_folder(
             name=name or folder.name,
             classes=classes,
             command=command or f"top1 prep folder {folder}",
-            official=official,
         )
         forget(state)
     return header

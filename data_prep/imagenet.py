@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from data_prep.asked import finished
 from data_prep.collect import Collected, collect, missing_images, some
 from data_prep.devkit import Devkit, read_devkit
 from data_prep.extract import ClassTar, Extraction, Images, move_into_place, origin_of, refuse_foreign
@@ -22,7 +23,7 @@ from data_prep.progress import Quiet
 from data_prep.published import ILSVRC2012, Published
 from data_prep.tars import Digest, walk
 from data_prep.work import check_room, forget, only_one, run
-from pipeline.data.header import HEADER_NAME, Header, read_header
+from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest, write_whole
 from pipeline.errors import Top1Error
 
@@ -55,12 +56,14 @@ def prepare_imagenet(
     mend: odd training images (a PNG named .JPEG, CMYK, EXIF that asks for turning) are written as plain
     JPEGs and listed in the header; validation images are never touched. May be killed at any moment and
     started again. Raises Top1Error for an archive that is not the published one, is damaged or holds what
-    it should not, where images are missing, and where the disk is full.
+    it should not, where images are missing, where `out` holds another set, and where the disk is full.
     """
     out, progress = Path(out).resolve(), progress or Quiet()
+    asked = {f"--{holds}": str(getattr(archives, holds).resolve()) for holds in ("train", "val", "devkit")}
+    asked |= {"--unofficial": not archives.official or None, "--as-published": not mend or None}
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return same_set(out, published.name)
+        if made := finished(out, state, published.name, asked):
+            return made
         refuse_foreign(out, ("train", "val"))
         devkit = read_devkit(archives.devkit)
         if archives.official:
@@ -89,14 +92,6 @@ def prepare_imagenet(
             archives=md5,
         )
         forget(state)
-    return header
-
-
-def same_set(out: Path, name: str) -> Header:
-    """Return the header of a set that was finished before. Raises Top1Error where it is another."""
-    header = read_header(out)
-    if header.name != name:
-        raise Top1Error(f"{out} holds the data set {header.name!r}, not {name!r}; give another --out")
     return header
 
 

@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_prep.asked import finished
 from data_prep.collect import Collected, collect
 from data_prep.extract import Extraction, Found, Images, move_into_place, origin_of, refuse_foreign
-from data_prep.imagenet import same_set
 from data_prep.progress import Quiet
 from data_prep.tars import Place, is_compressed, members, names_of, walk
 from data_prep.work import check_room, forget, only_one, run
-from pipeline.data.header import HEADER_NAME, Header
+from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest
 from pipeline.errors import Top1Error
 
@@ -70,13 +70,15 @@ def prepare_imagenet21k(
 
     Files that are no images (the full releases have some) are left out and listed as repairs. Which images
     of a class are held out depends on their names alone. May be killed and started again; a compressed
-    archive is then read again from its beginning. Raises Top1Error for another archive, or a damaged one.
+    archive is then read again from its beginning. Raises Top1Error for another archive or a damaged one, and
+    where `out` holds another set.
     """
     source, out = Path(source).resolve(), Path(out).resolve()
     progress = progress or Quiet()
+    asked = {"source": str(source), "--val-images": held_out, "--val-above": held_out_above}
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return same_set(out, "imagenet21k")
+        if made := finished(out, state, "imagenet21k", asked):
+            return made
         refuse_foreign(out, ("train", "val"))
         archives = _archives(source)
         size = sum(archive.stat().st_size for archive in archives)

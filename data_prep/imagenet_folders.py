@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from data_prep.asked import finished
 from data_prep.collect import Collected, collect, count_classes, missing_images, some
 from data_prep.devkit import Devkit, read_devkit
 from data_prep.files import Item, folders_of, images_of, index_files
-from data_prep.imagenet import same_set
 from data_prep.place import place_files
 from data_prep.progress import Quiet
 from data_prep.published import ILSVRC2012, Published
-from data_prep.work import forget, only_one
-from pipeline.data.header import HEADER_NAME, Header
+from data_prep.work import ASKED, forget, only_one
+from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest
 from pipeline.errors import Top1Error
 
@@ -63,8 +63,11 @@ def prepare_from_folders(
     if kit and devkit and not unofficial:
         published.check_sum("devkit", devkit, kit.md5)
     with only_one(target) as state:
-        if out and (target / HEADER_NAME).exists():
-            return same_set(target, published.name)
+        if out:
+            if made := finished(target, state, published.name, {"--from-folders": str(tree)}):
+                return made
+        else:  # what is there is indexed, whatever it was made with
+            (state / ASKED).unlink(missing_ok=True)
         layout = _layout_of(tree, kit)
         items = list(_items(tree, layout))
         if out:

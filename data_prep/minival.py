@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_prep.imagenet import same_set
+from data_prep.asked import finished, source_of
 from data_prep.work import forget, only_one
-from pipeline.data.header import BODY_NAME, HEADER_NAME, Header, read_header
+from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import SCHEMA, write_manifest
 from pipeline.data.sampling import epoch_order
 from pipeline.errors import Top1Error
@@ -35,7 +35,8 @@ def make_minival(
     """Write the manifest of a set whose val is `images` of the training images, and whose train is the rest.
 
     They are drawn at random over all classes, by the seed. The source has to stay where it is. Raises
-    Top1Error where a class would have no image left in either part, or the source has too few.
+    Top1Error where a class would have no image left in either part, the source has too few, or `out` holds
+    another set.
     """
     source, out = Path(source).resolve(), Path(out).resolve()
     header = read_header(source)
@@ -45,16 +46,18 @@ def make_minival(
             f"{source} has {count:,} training images, of which {images:,} cannot be held out; ask for fewer"
         )
     name = f"{header.name}-minival"
+    asked = {"source": source_of(source, header), "--images": images, "--seed": seed}
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return same_set(out, name)
+        if made := finished(out, state, name, asked):
+            return made
         table = pq.read_table(source / BODY_NAME)
         train = table.filter(pc.equal(table["split"].cast(pa.string()), "train"))
         held_out = np.zeros(count, bool)
         held_out[epoch_order(seed, 0, count)[:images]] = True
         link = out / _SOURCE
-        if not link.is_symlink():
-            link.symlink_to(source, target_is_directory=True)
+        if link.is_symlink():  # of a run that was killed, maybe to another source
+            link.unlink()
+        link.symlink_to(source, target_is_directory=True)
         made = write_manifest(
             out,
             pa.concat_tables([_part(train.filter(~held_out), "train"), _part(train.filter(held_out), "val")]),

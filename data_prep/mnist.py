@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from data_prep.asked import finished
 from data_prep.collect import collect
 from data_prep.extract import Extraction, Found, move_into_place, refuse_foreign
-from data_prep.imagenet import same_set
 from data_prep.progress import Quiet
 from data_prep.published import FASHION_MNIST, MNIST, Published
 from data_prep.work import forget, only_one, run
-from pipeline.data.header import HEADER_NAME, Header
+from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest
 from pipeline.errors import Top1Error
 
@@ -71,15 +71,15 @@ def prepare_mnist(
 
     name: of the set; by default that of the published one whose sums the files have, else the folder's.
     The set is official when its four files are a published one's, as they are downloaded. Raises Top1Error
-    for a file that is missing, no IDX file, or does not fit its labels.
+    for a file that is missing, no IDX file, or does not fit its labels, and where `out` holds another set.
     """
     source, out = Path(source).resolve(), Path(out).resolve()
     arrays, md5 = _read_all(source)
     known = next((one for one in sets if md5 == dict(one.md5)), None)
     called = name or (known.name if known else source.name)
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return same_set(out, called)
+        if made := finished(out, state, called, md5):
+            return made
         refuse_foreign(out, list(_SPLITS))
         origin = " ".join(md5.values())
         parts = [part for split in _SPLITS for part in _parts(split, *arrays[split], out, origin)]

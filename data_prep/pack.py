@@ -18,10 +18,11 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_prep.asked import finished, source_of
 from data_prep.cap import Cap
 from data_prep.progress import Quiet
 from data_prep.work import Record, check_room, forget, only_one, read_records, run
-from pipeline.data.header import BODY_NAME, HEADER_NAME, Header, read_header
+from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import Entry, describe, table_of, write_manifest, write_whole
 from pipeline.data.split import Flag
 from pipeline.errors import Top1Error
@@ -93,21 +94,27 @@ def pack_folder(
     cap: larger images are written anew; that is another data set, and its manifest says so.
     shard_bytes: a shard is closed with the image that reaches it (with a cap, about). A shard that is there
     already is checked and kept. Raises Top1Error where an image is not what the manifest of `source` says,
-    where `out` holds other data, and where the disk is too small.
+    where `out` holds other data or, finished or not, a pack that was asked for otherwise, and where the disk
+    is too small.
     """
     source, out = Path(source).resolve(), Path(out).resolve()
     header = read_header(source)
     if out == source:
         raise Top1Error(f"{out} is what is to be packed; give another folder for the pack.")
+    asked = {
+        "source": source_of(source, header),
+        "--short-side": cap.short_side if cap else None,
+        "--quality": cap.quality if cap else None,
+        "--shard-mb": f"{shard_bytes / 1e6:.12g}",
+    }
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return _same_data(header, out, cap)
+        if made := finished(out, state, header.name, asked):
+            return made
         for unfinished in out.glob(".*.tar.*.tmp"):  # of a packing that was killed
             unfinished.unlink()
         shards = list(_shards(source, out, header, cap, shard_bytes))
         check_room(out, sum(one.bytes for one in shards if not (out / one.name).exists()), "the pack")
-        capped = f"-{cap.short_side}-{cap.quality}" if cap else ""
-        records = state / f"pack-{header.fingerprint[:16]}{capped}"
+        records = state / "records"
         with (progress or Quiet()).stage("packing", sum(shard.bytes for shard in shards)) as stage:
             run(shards, records, stage, processes)
         tables, changed = [], 0
@@ -130,16 +137,6 @@ def pack_folder(
         )
         forget(state)
     return packed
-
-
-def _same_data(header: Header, out: Path, cap: Cap | None) -> Header:
-    """Return the header of a finished pack, if it is of the same images."""
-    found = read_header(out)
-    if found.fingerprint != header.fingerprint and (cap is None or found.name != header.name):
-        raise Top1Error(
-            f"{out} holds other data, {found.name!r}, than {header.name!r}; give another folder for the pack"
-        )
-    return found
 
 
 def _shards(source: Path, out: Path, header: Header, cap: Cap | None, shard_bytes: float) -> Iterator[_Shard]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
 
 _SECONDS_PER_LINE = 10.0
 
@@ -63,11 +62,8 @@ class Quiet:
 class Lines(Quiet):
     """Plain lines, one at the beginning, one every ten seconds, one at the end: for log files."""
 
-    def __init__(self, to: TextIO | None = None) -> None:
-        self._to = to or sys.stderr
-
     def say(self, text: str) -> None:
-        print(text, file=self._to, flush=True)
+        print(text, file=sys.stderr, flush=True)
 
     @contextmanager
     def stage(self, what: str, total: int) -> Iterator[Stage]:

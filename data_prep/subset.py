@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from data_prep.asked import finished, source_of
 from data_prep.extract import Extraction, Images, move_into_place, refuse_foreign
-from data_prep.imagenet import same_set
 from data_prep.place import place_files
 from data_prep.progress import Quiet
 from data_prep.tars import Place
 from data_prep.work import forget, only_one, run
-from pipeline.data.header import BODY_NAME, HEADER_NAME, Header, read_header
+from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import SCHEMA, write_manifest
 from pipeline.data.sampling import epoch_order
 from pipeline.errors import Top1Error
@@ -44,7 +44,7 @@ def make_subset(
     """Write N classes with M training images each, and with all their validation images or `val_images` each.
 
     Files are hard links where the file system can, or copies; from a pack they are written out. A class that
-    has fewer images gives them all. Raises Top1Error where the set has fewer classes.
+    has fewer images gives them all. Raises Top1Error where the set has fewer classes, or `out` holds another.
     """
     source, out = Path(source).resolve(), Path(out).resolve()
     header = read_header(source)
@@ -53,9 +53,17 @@ def make_subset(
             f"{source} has {len(header.classes):,} classes where {classes:,} are asked for; ask for fewer"
         )
     name = f"{header.name}-{classes}x{images}-seed{seed}"
+    asked = {
+        "source": source_of(source, header),
+        "--classes": classes,
+        "--images": images,
+        "--val-images": val_images,
+        "--seed": seed,
+        "--copy": copy or None,
+    }
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return same_set(out, name)
+        if made := finished(out, state, name, asked):
+            return made
         table = pq.read_table(source / BODY_NAME)
         labels = np.sort(epoch_order(seed, 0, len(header.classes))[:classes])
         most = {split: images if split == "train" else val_images for split in header.splits}

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from data_prep.asked import finished
 from data_prep.collect import collect, some
 from data_prep.extract import Extraction, Found, move_into_place, origin_of, refuse_foreign
-from data_prep.imagenet import same_set
 from data_prep.progress import Quiet
 from data_prep.tars import check_name
 from data_prep.work import check_room, forget, only_one, run
-from pipeline.data.header import HEADER_NAME, Header
+from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest
 from pipeline.errors import Top1Error
 
@@ -64,8 +64,8 @@ def prepare_tiny_imagenet(
     """
     archive, out = Path(archive).resolve(), Path(out).resolve()
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return same_set(out, NAME)
+        if made := finished(out, state, NAME, {"source": str(archive)}):
+            return made
         refuse_foreign(out, ("train", "val"))
         wnids, wanted, sizes = _contents(archive)
         check_room(out, sum(sizes.values()), "the set")

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data_prep.asked import finished, source_of
 from data_prep.collect import collect
 from data_prep.extract import Extraction, Images, move_into_place, refuse_foreign
 from data_prep.progress import Quiet
 from data_prep.tars import Place, check_name
 from data_prep.work import check_room, forget, only_one, run
-from pipeline.data.header import BODY_NAME, HEADER_NAME, Header, read_header
+from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import SCHEMA, write_manifest
 from pipeline.errors import Top1Error
 
@@ -32,13 +33,14 @@ def unpack(
 ) -> Header:
     """Write the images of a pack as files, with a manifest of the same fingerprint.
 
-    May be killed and started again. Raises Top1Error where the pack is damaged, or is none.
+    May be killed and started again. Raises Top1Error where the pack is damaged or is none, and where
+    `out` holds other data.
     """
     pack, out = Path(pack).resolve(), Path(out).resolve()
     header = read_header(pack)
     with only_one(out) as state:
-        if (out / HEADER_NAME).exists():
-            return _same_data(header, out)
+        if made := finished(out, state, header.name, {"source": source_of(pack, header)}):
+            return made
         table = pq.read_table(pack / BODY_NAME)
         if table["shard"].null_count:
             raise Top1Error(f"{pack} is a folder of files already; give the folder of a pack")
@@ -65,13 +67,6 @@ def unpack(
         )
         forget(state)
     return unpacked
-
-
-def _same_data(header: Header, out: Path) -> Header:
-    found = read_header(out)
-    if found.fingerprint != header.fingerprint:
-        raise Top1Error(f"{out} holds other data, {found.name!r}; give another folder for the files")
-    return found
 
 
 def _parts(pack: Path, out: Path, header: Header, table: pa.Table, keys: list[str]) -> Iterator[Extraction]:

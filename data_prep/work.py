@@ -31,6 +31,7 @@ from pipeline.errors import Top1Error
 from pipeline.locks import locked
 
 STATE = ".prep"  # in the folder that is prepared
+ASKED = "asked.json"  # in the state: what the set was asked for, see `asked.py`
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ALONE_SECONDS = 2.0  # about what it takes to start the others
 _MOST_HELD = 2_000_000_000  # bytes of contents on their way to workers
@@ -144,11 +145,11 @@ def read_records(records: Path, keys: Iterable[str]) -> Iterator[Record]:
 
 
 def forget(state: Path) -> None:
-    """Remove the state of a finished preparation, the lock's file aside."""
+    """Remove the state of a finished preparation; the lock's file and what was asked for stay."""
     for path in state.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name != "lock":
+        elif path.name not in ("lock", ASKED):
             path.unlink()
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import tarfile
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from data_prep.audit import verify
 from data_prep.cap import Cap
 from data_prep.folder import prepare_folder
 from data_prep.pack import pack_folder
+from data_prep.progress import Quiet
 from data_prep.unpack import unpack
 from pipeline.data.loader import EvalLoader, Shard, TrainLoader
 from pipeline.data.manifest import Manifest
@@ -143,12 +145,70 @@ def test_an_interrupted_packing_is_completed_and_ends_the_same(folder, pack, tmp
 
 def test_a_finished_pack_is_left_alone_and_other_data_is_not_overwritten(folder, pack, demo_data):
     before = (pack / "manifest.json").stat().st_mtime_ns
-    pack_folder(folder, pack)
+    pack_folder(folder, pack, shard_bytes=20_000)
     assert (pack / "manifest.json").stat().st_mtime_ns == before
-    with pytest.raises(Top1Error, match=r"holds other data, 'photos', than 'demo-digits'"):
+    with pytest.raises(Top1Error, match=r"holds the data set 'photos', not 'demo-digits'"):
         pack_folder(demo_data, pack)
     with pytest.raises(Top1Error, match="is what is to be packed"):
         pack_folder(folder, folder)
+
+
+def test_a_finished_pack_is_not_taken_for_one_that_was_asked_for_otherwise(folder, pack, tmp_path):
+    with pytest.raises(Top1Error, match=r"with --shard-mb 0\.02, and --shard-mb 0\.03 is asked for"):
+        pack_folder(folder, pack, shard_bytes=30_000)
+    with pytest.raises(Top1Error, match=r"with no --short-side, .* and --short-side 20, .* is asked for"):
+        pack_folder(folder, pack, cap=Cap(20), shard_bytes=20_000)
+    out = tmp_path / "small"
+    made = pack_folder(folder, out, cap=Cap(20, 90))
+    assert pack_folder(folder, out, cap=Cap(20, 90)) == made
+    with pytest.raises(Top1Error, match=r"with --short-side 20, and --short-side 24 is asked for"):
+        pack_folder(folder, out, cap=Cap(24, 90))
+    with pytest.raises(Top1Error, match=r"with --quality 90, and --quality 95 is asked for"):
+        pack_folder(folder, out, cap=Cap(20, 95))
+    with pytest.raises(Top1Error, match=r"with --short-side 20, .* and no --short-side, .* is asked for"):
+        pack_folder(folder, out)
+
+
+class Ended(Quiet):
+    """A packing that is ended after its second shard."""
+
+    @contextmanager
+    def stage(self, what, total):
+        with super().stage(what, total) as stage:
+            done = []
+
+            def advance(*given):
+                done.append(given)
+                if len(done) == 2:
+                    raise KeyboardInterrupt
+
+            stage.advance = advance
+            yield stage
+
+
+def test_an_ended_packing_goes_on_as_it_was_begun_and_not_otherwise(folder, pack, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        pack_folder(folder, out, shard_bytes=20_000, processes=1, progress=Ended())
+    assert len(list(out.glob("*.tar"))) == 2
+    with pytest.raises(Top1Error, match=r"unfinished set made with --shard-mb 0\.02, and --shard-mb 0\.05"):
+        pack_folder(folder, out, shard_bytes=50_000)
+    with pytest.raises(Top1Error, match=r"unfinished set made with no --short-side"):
+        pack_folder(folder, out, cap=Cap(20), shard_bytes=20_000)
+    pack_folder(folder, out, shard_bytes=20_000)
+    assert {path.name: path.read_bytes() for path in out.glob("*.tar")} == {
+        path.name: path.read_bytes() for path in pack.glob("*.tar")
+    }
+
+
+def test_a_packing_that_was_refused_before_its_first_shard_may_be_asked_for_otherwise(folder, tmp_path):
+    source, out = shutil.copytree(folder, tmp_path / "source"), tmp_path / "out"
+    photo = source / "train/n0/00.JPEG"
+    photo.rename(tmp_path / "away")
+    with pytest.raises(Top1Error, match=r"00\.JPEG cannot be read"):
+        pack_folder(source, out)
+    (tmp_path / "away").rename(photo)
+    assert pack_folder(source, out, cap=Cap(20)).changes
 
 
 @pytest.mark.parametrize("change", ["content", "vanished"])

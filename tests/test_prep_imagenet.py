@@ -129,7 +129,7 @@ def test_the_header_has_counts_sums_and_the_proof(whole, published):
     assert header.archives == published.md5
     assert published.md5["val"] in header.official
     assert header.changes == ()
-    assert not list((whole / ".prep").glob("[!l]*"))
+    assert {path.name for path in (whole / ".prep").iterdir()} == {"lock", "asked.json"}
 
 
 def test_odd_training_images_are_mended_listed_and_look_as_before(whole, as_published):
@@ -169,6 +169,23 @@ def test_a_finished_set_is_left_alone(whole, paths, published):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*.*")}
     prepare_imagenet(whole, Archives(**paths), published=published)
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*.*")} == before
+
+
+def test_a_finished_set_is_not_taken_for_one_that_was_asked_for_otherwise(paths, published, whole, tmp_path):
+    with pytest.raises(Top1Error, match=r"made with no --as-published, and --as-published is asked for"):
+        prepare_imagenet(whole, Archives(**paths), published=published, mend=False)
+    out = tmp_path / "out"
+    archives = Archives(**rebuilt(tmp_path, val=paths["val"].read_bytes()), official=False)
+    prepare_imagenet(out, archives, published=published)
+    with pytest.raises(Top1Error, match=r"made with --unofficial, and no --unofficial is asked for"):
+        prepare_imagenet(out, replace(archives, official=True), published=published)
+    with pytest.raises(Top1Error, match=r"made with --train .*, and --train .* is asked for"):
+        prepare_imagenet(out, replace(archives, train=paths["train"]), published=published)
+    linked = tmp_path / "linked"
+    prepare_from_folders(whole, out=linked, published=published)
+    with pytest.raises(Top1Error, match=r"made with --from-folders .*whole.*, and --from-folders .*out is"):
+        prepare_from_folders(out, out=linked, published=published)
+    prepare_from_folders(whole, out=linked, published=published)
 
 
 # ---------------------------------------------------------------- what is refused

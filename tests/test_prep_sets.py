@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import shutil
 import stat
 import tarfile
@@ -15,6 +16,7 @@ from made_archives import add, jpeg, tar_of
 from PIL import Image
 
 from data_prep.audit import verify
+from data_prep.folder import prepare_folder
 from data_prep.imagenet21k import prepare_imagenet21k
 from data_prep.minival import make_minival
 from data_prep.mnist import SETS, prepare_mnist
@@ -22,6 +24,8 @@ from data_prep.pack import pack_folder
 from data_prep.published import Published
 from data_prep.subset import make_subset
 from data_prep.tiny_imagenet import prepare_tiny_imagenet
+from data_prep.unpack import unpack
+from pipeline.cli import main
 from pipeline.data.header import read_header
 from pipeline.data.manifest import Manifest
 from pipeline.errors import Top1Error
@@ -29,7 +33,7 @@ from pipeline.errors import Top1Error
 # ---------------------------------------------------------------- MNIST
 
 
-def idx(array):
+def idx_bytes(array):
     shape = b"".join(length.to_bytes(4, "big") for length in array.shape)
     return bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()
 
@@ -44,7 +48,7 @@ def write_idx(folder, zipped=True, dotted=False):
     for name, (pixels, labels) in {"train": digits(60, 1), "t10k": digits(20, 2)}.items():
         for kind, array in (("images-idx3", pixels), ("labels-idx1", labels)):
             stem = f"{name}-{kind}-ubyte"
-            content = idx(array)
+            content = idx_bytes(array)
             path = folder / (stem.replace("-idx", ".idx") if dotted else stem)
             if zipped:
                 path = folder / f"{path.name}.gz"
@@ -328,3 +332,138 @@ def test_an_interrupted_set_is_completed(tmp_path):
         io.BytesIO((out / "val/3/00003.png").read_bytes()).getvalue()
         == (tmp_path / "val/3/00003.png").read_bytes()
     )
+
+
+# ---------------------------------------------------------------- a folder that holds a set already
+
+
+def left_alone(out, make):
+    """Whether a second making writes nothing, and answers with what is there."""
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.*") if path.is_file()}
+    same = make() == read_header(out)
+    return same and before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_minival_is_not_taken_for_one_of_another_seed_size_or_source(demo_data, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    make_subset(demo_data, other, classes=10, images=100)
+    (other / "manifest.json").write_text((other / "manifest.json").read_text().replace("-10x100-seed0", ""))
+    make_minival(demo_data, out, images=100)
+    assert left_alone(out, lambda: make_minival(demo_data, out, images=100))
+    with pytest.raises(Top1Error, match=r"out holds .*-minival' made with --seed 0, and --seed 1 is"):
+        make_minival(demo_data, out, images=100, seed=1)
+    with pytest.raises(Top1Error, match=r"made with --images 100, and --images 99 is asked for.* another"):
+        make_minival(demo_data, out, images=99)
+    with pytest.raises(Top1Error, match=r"made with source .*, and source .*other.* is asked for"):
+        make_minival(other, out, images=100)
+
+
+def test_a_link_to_another_source_that_a_killed_run_left_is_replaced(demo_data, tmp_path):
+    source, out = tmp_path / "b", tmp_path / "out"
+    make_subset(demo_data, source, classes=2, images=20)
+    out.mkdir()
+    (out / "source").symlink_to(demo_data, target_is_directory=True)
+    make_minival(source, out, images=10)
+    val = Manifest.load(out).split("val")
+    assert all(val.path(i).resolve().is_relative_to(source) for i in range(len(val)))
+
+
+def test_a_subset_is_not_taken_for_one_that_was_asked_for_otherwise(demo_data, tmp_path):
+    out, options = tmp_path / "out", {"classes": 2, "images": 5}
+    make_subset(demo_data, out, **options)
+    assert left_alone(out, lambda: make_subset(demo_data, out, **options))
+    with pytest.raises(Top1Error, match=r"made with no --val-images, and --val-images 3 is asked for"):
+        make_subset(demo_data, out, **options, val_images=3)
+    with pytest.raises(Top1Error, match=r"made with no --copy, and --copy is asked for"):
+        make_subset(demo_data, out, **options, copy=True)
+    with pytest.raises(Top1Error, match=r"'demo-digits-2x5-seed0', not 'demo-digits-2x5-seed1'"):
+        make_subset(demo_data, out, **options, seed=1)
+
+
+def test_links_of_a_killed_run_are_not_mixed_with_those_to_another_source(demo_data, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    make_subset(demo_data, out, classes=2, images=5)
+    (out / "manifest.json").unlink()  # killed before this was written
+    shutil.copytree(demo_data, other)
+    with pytest.raises(Top1Error, match=r"unfinished set made with source .*demo .*, and source .*other "):
+        make_subset(other, out, classes=2, images=5)
+    make_subset(demo_data, out, classes=2, images=5)
+    assert not verify(out).problems
+
+
+def test_a_release_is_not_taken_for_another_or_for_another_part_held_out(tmp_path):
+    out, source = tmp_path / "out", write_21k("fall11_whole.tar", tmp_path)
+    other = write_21k("winter21_whole.tar.gz", tmp_path)
+    prepare_imagenet21k(source, out, held_out=2, held_out_above=10)
+    assert left_alone(out, lambda: prepare_imagenet21k(source, out, held_out=2, held_out_above=10))
+    with pytest.raises(Top1Error, match=r"made with --val-images 2, and --val-images 3 is asked for"):
+        prepare_imagenet21k(source, out, held_out=3, held_out_above=10)
+    with pytest.raises(Top1Error, match=r"made with --val-above 10, and --val-above 11 is asked for"):
+        prepare_imagenet21k(source, out, held_out=2, held_out_above=11)
+    with pytest.raises(Top1Error, match=r"made with source .*fall11_whole.*, and source .*winter21.* is"):
+        prepare_imagenet21k(other, out, held_out=2, held_out_above=10)
+
+
+def test_a_set_is_not_taken_for_one_of_other_files(demo_data, tmp_path):
+    idx, out = write_idx(tmp_path / "idx"), tmp_path / "digits"
+    prepare_mnist(idx, out, name="mnist")
+    assert left_alone(out, lambda: prepare_mnist(idx, out, name="mnist"))
+    labels = idx / "t10k-labels-idx1-ubyte.gz"
+    labels.write_bytes(gzip.compress(idx_bytes(9 - digits(20, 2)[1])))
+    with pytest.raises(Top1Error, match=r"made with t10k-labels-idx1-ubyte [0-9a-f]{32}, and t10k-labels"):
+        prepare_mnist(idx, out, name="mnist")
+    prepare_tiny_imagenet(write_tiny(tmp_path / "a.zip"), tmp_path / "tiny")
+    with pytest.raises(Top1Error, match=r"made with source .*a\.zip, and source .*b\.zip is asked for"):
+        prepare_tiny_imagenet(write_tiny(tmp_path / "b.zip"), tmp_path / "tiny")
+    for seed in (0, 1):  # the same images in the other split: the fingerprints are equal
+        make_minival(demo_data, tmp_path / f"minival{seed}", images=100, seed=seed)
+        pack_folder(tmp_path / f"minival{seed}", tmp_path / f"pack{seed}")
+    unpack(tmp_path / "pack0", tmp_path / "files")
+    with pytest.raises(Top1Error, match=r"made with source .*pack0 .*, and source .*pack1 .* is asked for"):
+        unpack(tmp_path / "pack1", tmp_path / "files")
+
+
+def test_a_set_that_does_not_say_what_it_was_made_with_is_not_taken_for_what_is_asked(demo_data, tmp_path):
+    out = tmp_path / "out"
+    make_minival(demo_data, out, images=100)
+    shutil.rmtree(out / ".prep")  # as `cp out/* elsewhere` leaves it behind
+    with pytest.raises(Top1Error, match=r"does not say what it was made with .*--seed 0.* another folder"):
+        make_minival(demo_data, out, images=100)
+    made = tmp_path / "subset"
+    make_subset(demo_data, made, classes=2, images=5)
+    prepare_folder(made, name="demo-digits-2x5-seed0")  # indexed as it is now, whatever was changed in it
+    with pytest.raises(Top1Error, match="does not say what it was made with"):
+        make_subset(demo_data, made, classes=2, images=5)
+
+
+# ---------------------------------------------------------------- what is typed, and file names
+
+
+@pytest.mark.parametrize("kind", [["subset", "--classes", "2", "--images", "5"], ["minival"]])
+@pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63)])
+def test_a_seed_that_is_none_is_a_misuse_told_in_a_sentence(kind, seed, demo_data, tmp_path, capsys):
+    assert main(["prep", *kind, str(demo_data), str(tmp_path / "out"), f"--seed={seed}"]) == 2
+    assert f"argument --seed: '{seed}' is not a whole number from 0 to" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_fewer_than_no_validation_images_are_a_misuse(tmp_path, capsys):
+    source = write_21k("fall11_whole.tar", tmp_path)
+    assert main(["prep", "imagenet21k", str(source), str(tmp_path / "out"), "--val-images=-1"]) == 2
+    assert "--val-images -1 is negative" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", [b"train/cat/caf\xe9.png", b"val/caf\xe9/a.png"])
+def test_a_name_that_is_not_utf8_is_told_with_what_to_do(what, tmp_path, capsys):
+    for path in (b"train/cat/a.png", b"val/cat/a.png", what):
+        path = os.path.join(os.fsencode(tmp_path), path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            Image.new("RGB", (8, 8)).save(file, "PNG")
+    for command in ("folder", "verify"):
+        assert main(["prep", command, str(tmp_path)]) == 1
+        told = capsys.readouterr().err
+        assert "caf\\xe9" in told
+        assert "is not UTF-8" in told
+        assert "Rename it" in told
+    assert not (tmp_path / "manifest.json").exists()

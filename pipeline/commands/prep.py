@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import Command, add_command, positive, print_json
+from pipeline.commands.options import Command, add_command, positive, print_json, seed_number
 from pipeline.commands.prep_answers import print_header, print_report, report_json
 from pipeline.errors import UsageError
 
@@ -44,14 +44,14 @@ def _add_parts(kinds: Any) -> None:
     subset.add_argument("--classes", type=positive, required=True, metavar="N", help="how many classes")
     subset.add_argument("--images", type=positive, required=True, metavar="M", help="training images of each")
     subset.add_argument("--val-images", type=positive, metavar="M", help="validation images (default: all)")
-    subset.add_argument("--seed", type=int, default=0, help="what is drawn (default 0)")
+    subset.add_argument("--seed", type=seed_number, default=0, help="what is drawn (default 0)")
     subset.add_argument("--copy", action="store_true", help="copies even where hard links can be made")
     minival = _add(
         kinds, "minival", _prep_minival, "hold a part of train out, to choose on it instead of on val"
     )
     _add_way(minival, "DIR", "prepared data; it has to stay where it is", "where the manifest goes", False)
     minival.add_argument("--images", type=positive, help="held out (default 25,000, as EfficientNetV2's)")
-    minival.add_argument("--seed", type=int, default=0, help="what is drawn (default 0)")
+    minival.add_argument("--seed", type=seed_number, default=0, help="what is drawn (default 0)")
 
 
 def _add_packs(kinds: Any) -> None:
@@ -176,6 +176,8 @@ def _prep_imagenet(options: argparse.Namespace) -> int:
 
 
 def _prep_imagenet21k(options: argparse.Namespace) -> int:
+    if options.val_images < 0:
+        raise UsageError(f"--val-images {options.val_images} is negative; 50 is usual, 0 holds nothing out.")
     from data_prep.imagenet21k import prepare_imagenet21k
 
     held_out = {"held_out": options.val_images, "held_out_above": options.val_above}
