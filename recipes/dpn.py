@@ -38,6 +38,7 @@ _AUGMENT = (
         area=(0.08, 1.0),  # dpns README.md
         ratio=(3 / 4, 4 / 3),  # dpns README.md
         interpolation="bicubic",
+        antialias=False,
     ),
     HorizontalFlip(),
     ColorJitter(
@@ -61,28 +62,34 @@ _REGULARIZATION = Regularization(
     decay_norm=False,  # not in chen2017; weights alone decay
     decay_bias=False,  # not in chen2017; weights alone decay
 )
+# score.py reads files as they are, and the augmenter of the authors' MXNet (image_aug_torch.cc) scales the
+# short side to the crop's.
 _SINGLE_CROP = Evaluation(
-    resize=(256,),  # not in chen2017; ratio 0.875
+    resize=(224,),  # dpns score.py
     crop=224,  # dpns score.py
     interpolation="bicubic",
+    antialias=False,
 )
 _SINGLE_CROP_320 = Evaluation(
-    resize=(365,),  # not in chen2017; ratio 0.875
+    resize=(320,),  # dpns score.py
     crop=320,  # dpns score.py
     interpolation="bicubic",
+    antialias=False,
 )
 _MEAN_MAX_320 = Evaluation(
-    resize=(365,),  # not in chen2017; ratio 0.875
+    resize=(320,),  # dpns score.py
     crop=320,  # dpns score.py
     interpolation="bicubic",
+    antialias=False,
     pooling="mean_max",
 )
 _DEPARTURES = (
-    "The length, the epochs at which the rate falls, momentum and weight decay are ResNeXt's; "
-    "the paper does not give them.",
+    "The length, the epochs at which the rate falls, momentum and the rate of weight decay are ResNeXt's; "
+    "the paper does not give them. Only weights decay; the authors' MXNet decays batch norm's gains too.",
     "Hue is turned, saturation and brightness are scaled by random factors; the authors add random numbers "
     "to hue, lightness and saturation.",
-    "Test images are resized to 256 and 365 pixels; neither paper nor code gives the size.",
+    "The area of a random crop is a share of the whole image and the logarithm of its aspect is uniform; the "
+    "authors take the share of the square of the short side, and the aspect from a triangle.",
 )
 
 DPN92 = Recipe(

@@ -51,9 +51,10 @@ _INCEPTION_AUGMENT = (
     ),
 )
 _JITTER = (
-    "Brightness is scaled by a random factor, then saturation; Inception's preprocessing adds a random "
-    "number to brightness and draws the order of the two."
+    "Brightness is scaled by a random factor and saturation by blending with grey; Inception's preprocessing "
+    "adds a random number to brightness and scales the saturation of HSV."
 )
+_CENTRES = "Images are resized with pixel centres at half a pixel; TensorFlow 1 has them at whole ones."
 _SYNCHRONOUS = (
     "Steps are synchronous over the whole batch at the sum of the workers' rates; the authors' workers "
     "updated the weights asynchronously."
@@ -95,15 +96,15 @@ _V1_BATCH_NORM = BatchNorm(
     images=64,  # slim mobilenet_v1_train.py: one worker's
 )
 _V1_OPTIMIZER = RMSProp(
-    lr=0.72,  # slim mobilenet_v1_train.py: 0.045 for 64 images, sixteen of them
+    lr=0.72,  # sandler2018 §6.1, "following MobileNetV1": 0.045; for 64 images, sixteen of them
     decay=0.9,  # slim train_image_classifier.py
     momentum=0.9,  # slim train_image_classifier.py
     eps=1.0,  # slim train_image_classifier.py
 )
 _V1_SCHEDULE = Exponential(
     epochs=300,  # not in howard2017
-    decay=0.94,  # slim mobilenet_v1_train.py
-    every=2.5,  # slim mobilenet_v1_train.py
+    decay=0.98,  # sandler2018 §6.1, "following MobileNetV1"; slim mobilenet_v1_train.py: 0.94 per 2.5 epochs
+    every=1,  # sandler2018 §6.1
 )
 _V1_REGULARIZATION = Regularization(
     weight_decay=4e-5,  # slim mobilenet_v1.py
@@ -114,8 +115,11 @@ _V1_REGULARIZATION = Regularization(
 )
 _V1_DEPARTURES = (
     _SYNCHRONOUS,
-    "The length of 300 epochs, the batch of 1024 and the least crop of a fifth of the image are assumed; "
-    "the paper gives none of them, nor the rate.",
+    "The length of 300 epochs, the batch of 1024, the least crop of a fifth of the image and the average of "
+    "weights are assumed; the paper gives none of them. The rate and its decay are those that the authors' "
+    "next paper calls MobileNetV1's.",
+    "Colours are left alone; the paper says less distortion, and names the limit on small crops only.",
+    _CENTRES,
     "The running statistics of batch norm keep 0.99, not 0.9997 as in the code, whose steps were many more.",
 )
 
@@ -194,7 +198,7 @@ MOBILENET_V1 = Recipe(
     name="mobilenet_v1",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=4_231_976,  # measured; howard2017 Table 6: 4.2 million
@@ -226,7 +230,7 @@ MOBILENET_V1_X0_75 = Recipe(
     name="mobilenet_v1_x0_75",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=2_585_560,  # measured; howard2017 Table 6: 2.6 million
@@ -258,7 +262,7 @@ MOBILENET_V1_X0_5 = Recipe(
     name="mobilenet_v1_x0_5",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=1_331_592,  # measured; howard2017 Table 6: 1.3 million
@@ -290,7 +294,7 @@ MOBILENET_V1_X0_25 = Recipe(
     name="mobilenet_v1_x0_25",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=470_072,  # measured; howard2017 Table 6: 0.5 million
@@ -322,7 +326,7 @@ MOBILENET_V1_192 = Recipe(
     name="mobilenet_v1_192",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=4_231_976,  # measured; howard2017 Table 7: 4.2 million
@@ -354,7 +358,7 @@ MOBILENET_V1_160 = Recipe(
     name="mobilenet_v1_160",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=4_231_976,  # measured; howard2017 Table 7: 4.2 million
@@ -386,7 +390,7 @@ MOBILENET_V1_128 = Recipe(
     name="mobilenet_v1_128",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=4_231_976,  # measured; howard2017 Table 7: 4.2 million
@@ -418,7 +422,7 @@ MOBILENET_V1_X0_5_160 = Recipe(
     name="mobilenet_v1_x0_5_160",
     family="MobileNet",
     year=2017,  # howard2017
-    sources=(HOWARD_2017, SLIM, MEASURED),
+    sources=(HOWARD_2017, SANDLER_2018, SLIM, MEASURED),
     model=Model(
         "top1:mobilenet_v1",
         parameters=1_331_592,  # measured; howard2017 Table 9: 1.32 million
@@ -481,6 +485,7 @@ _V2_DATA = Data(
 _V2_DEPARTURES = (
     _SYNCHRONOUS,
     _JITTER,
+    _CENTRES,
     "The length, smoothing and averaging are the README's; the paper mentions none of them.",
 )
 
@@ -593,7 +598,7 @@ MOBILENET_V2_SLIM = Recipe(
             evaluation=_INCEPTION_224,
         ),
     ),
-    departures=(_JITTER,),
+    departures=(_JITTER, _CENTRES),
 )
 
 MOBILENET_V2_X1_4_SLIM = Recipe(
@@ -625,7 +630,7 @@ MOBILENET_V2_X1_4_SLIM = Recipe(
             evaluation=_INCEPTION_224,
         ),
     ),
-    departures=(_JITTER,),
+    departures=(_JITTER, _CENTRES),
 )
 
 # ---------------------------------------------------------------- MobileNet v3
@@ -667,7 +672,10 @@ _V3_DEPARTURES = (
     "The length of 600 epochs and the warm-up are timm's; the paper gives neither. At the printed decay the "
     "rate still is an eighth of its first value then, so the authors' run must have been longer.",
     "Decay and epsilon of RMSProp and what weight decay acts on are not in the paper.",
+    "Layers begin as timm has them; the paper does not say how, and slim draws all from a truncated normal "
+    "of 0.09.",
     _JITTER,
+    _CENTRES,
 )
 
 MOBILENET_V3_LARGE = Recipe(
@@ -879,8 +887,7 @@ _TV_V3_REGULARIZATION = Regularization(
 _TV_V3_DEPARTURES = (
     "RMSProp is TensorFlow's: its epsilon is under the root and its mean square begins at 1; the reference "
     "adds 0.0316 after the root of a mean square that begins at 0.",
-    "The last weights are measured; the published ones are chosen among the epochs, those of the large "
-    "network averaged over three of them.",
+    "The last weights are measured; the published ones are averaged over three chosen epochs.",
 )
 
 MOBILENET_V3_LARGE_TORCHVISION = Recipe(

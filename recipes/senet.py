@@ -253,7 +253,7 @@ SE_RESNET50_270EP = Recipe(
         normalize=_NORMALIZE,
     ),
     optimizer=SGD(
-        lr=0.1,  # hu2018 footnote 2
+        lr=0.1,  # hu2018 §6
         momentum=0.9,  # hu2018 §5.1
     ),
     schedule=Steps(
@@ -285,7 +285,12 @@ SE_RESNET50_270EP = Recipe(
             note="There the rate fell whenever the loss stood still; here it falls where footnote 2 says.",
         ),
     ),
-    departures=(_DECAY, "The batch of 256 and the smoothing of 0.1 are assumed; the paper gives neither."),
+    departures=(
+        _DECAY,
+        "The batch of 256 and the smoothing of 0.1 are assumed; the paper gives neither.",
+        "The layers of the excitation have biases, as in the authors' released networks; for these results "
+        "§6 leaves them out.",
+    ),
 )
 
 # The training of SENet-154. The paper's number is that of the released weights, so their augmentation holds.

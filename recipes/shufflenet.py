@@ -93,8 +93,12 @@ _SMOOTHING = (
     "Label smoothing, colour jitter, the start and the pass that re-estimates batch norm are those of the "
     "authors' later code; the paper mentions none of them."
 )
+_AREA = (
+    "Random crops cover 8% to 100% of the image, as in the authors' later code; the paper says slightly less "
+    "aggressive, without a number."
+)
 _BIAS = "The classifier has a bias, which the authors' code leaves out."
-_DEPARTURES = (_SMOOTHING, _BIAS)
+_DEPARTURES = (_SMOOTHING, _AREA, _BIAS)
 _STEM = (
     "The paper gives no width of the first layer at this width of the network; it is scaled like the others."
 )
