@@ -187,9 +187,9 @@ def test_a_turn_equals_pils_at_any_angle(photos):
 # ---------------------------------------------------------------- torchvision
 
 
-def torchvision_operation(image, name, magnitude):
-    nearest = functional.InterpolationMode.NEAREST
-    return _apply_op(Image.fromarray(image), name, magnitude, nearest, None)
+def torchvision_operation(image, name, magnitude, interpolation="NEAREST"):
+    mode = functional.InterpolationMode[interpolation]
+    return _apply_op(Image.fromarray(image), name, magnitude, mode, None)
 
 
 @pytest.mark.parametrize("name", policies.TORCHVISION_OPERATIONS)
@@ -198,7 +198,9 @@ def test_an_operation_equals_torchvisions(photos, name, theirs):
     wide = isinstance(theirs, TrivialAugmentWide)
     space = theirs._augmentation_space(31) if wide else theirs._augmentation_space(31, (SIZE, SIZE))
     magnitudes, signed = space[name]
-    scale = policies.torchvision(31, wide)
+    # Their reference trains with the crop's interpolation (references/classification/presets.py).
+    interpolation = "BILINEAR" if wide else "NEAREST"
+    scale = policies.torchvision(31, wide, Code[interpolation])
     for level in (0, 1, 5, 9, 14, 15, 20, 29, 30):
         magnitude = magnitudes[level] if magnitudes.ndim else torch.tensor(0.0)
         for sign in (1, -1):
@@ -206,10 +208,20 @@ def test_an_operation_equals_torchvisions(photos, name, theirs):
             # torch.linspace's last bit depends on the processor
             near = [torch.nextafter(magnitude.float(), to) for to in (magnitude.float(), INFINITY, -INFINITY)]
             theirs = [
-                np.asarray(torchvision_operation(photos[level % 3], name, float(m) * (sign if signed else 1)))
+                np.asarray(
+                    torchvision_operation(
+                        photos[level % 3], name, float(m) * (sign if signed else 1), interpolation
+                    )
+                )
                 for m in near
             ]
-            assert any((ours == one).all() for one in theirs), (name, level, sign)
+            # A turn by 135 degrees has ties: one value in 4,000 is rounded the other way.
+            assert any(is_alike(ours, one, ties=20 if wide else 0) for one in theirs), (name, level, sign)
+
+
+def is_alike(one, other, ties):
+    off = np.abs(one.astype(int) - other)
+    return off.max() <= 1 and np.count_nonzero(off) <= ties
 
 
 def test_torchvisions_scale_ends_at_30_and_says_so():

@@ -55,7 +55,7 @@ def operation(augment: Augment, data: Data) -> Operation:
         case AutoAugment():
             return ProgramOperation(partial(augment_draw.autoaugment, augment))
         case TrivialAugment():
-            return ProgramOperation(augment_draw.trivialaugment)
+            return ProgramOperation(partial(augment_draw.trivialaugment, data))
         case ColorJitter():
             return ProgramOperation(partial(augment_draw.color_jitter, augment))
         case Rotation():

@@ -75,18 +75,18 @@ def _autoaugment_rows(policy: str, size: int) -> tuple[Floats, Program]:
     return np.array(probabilities), np.array(rows)
 
 
-def trivialaugment(draw: Draw) -> Program:
-    """Return one step: any operation, at any bin."""
-    rows = _trivialaugment_rows(draw.image_size)
+def trivialaugment(data: Data, draw: Draw) -> Program:
+    """Return one step: any operation, at any bin, by the crop's interpolation (torchvision's presets.py)."""
+    rows = _trivialaugment_rows(data.geometry.interpolation, draw.image_size)
     u = draw.uniforms(Stream.TRIVIALAUGMENT, 3)
     return rows[tuple(_integers(u[:, i], rows.shape[i]) for i in range(3))][:, None]
 
 
 @cache
-def _trivialaugment_rows(size: int) -> Program:
+def _trivialaugment_rows(interpolation: str, size: int) -> Program:
     """Return the step of every operation, bin and sign, (14, 31, 2, WIDTH)."""
     bins = policies.TORCHVISION_BINS
-    scale = policies.torchvision(bins, wide=True)
+    scale = policies.torchvision(bins, wide=True, interpolation=_INTERPOLATIONS[interpolation])
     return np.array(
         [
             [[scale(name, level, sign, size) for sign in (1, -1)] for level in range(bins)]

@@ -102,15 +102,17 @@ def _timm(
 # ---------------------------------------------------------------- torchvision
 
 
-def torchvision(bins: int, wide: bool = False) -> Scale:
+def torchvision(bins: int, wide: bool = False, interpolation: Code = Code.NEAREST) -> Scale:
     """Return the scale of torchvision transforms/autoaugment.py: from bin 0, nothing, to bin `bins` - 1.
 
-    wide: TrivialAugmentWide's.
+    wide: TrivialAugmentWide's. interpolation: of what is turned, sheared and moved.
     """
-    return partial(_torchvision, bins, wide)
+    return partial(_torchvision, bins, wide, interpolation)
 
 
-def _torchvision(bins: int, wide: bool, name: str, level: float, sign: int, size: int) -> Program:
+def _torchvision(
+    bins: int, wide: bool, interpolation: Code, name: str, level: float, sign: int, size: int
+) -> Program:
     if not 0 <= level <= bins - 1:
         raise Top1Error(
             f"magnitude {level:g} is not on torchvision's scale: expected 0 to {bins - 1}. "
@@ -118,11 +120,11 @@ def _torchvision(bins: int, wide: bool, name: str, level: float, sign: int, size
         )
     if name == "Rotate":
         degrees = _bin(0, 135 if wide else 30, level, bins)
-        return step(Code.NEAREST, *pil_rotation(sign * degrees, size), *_BLACK)
+        return step(interpolation, *pil_rotation(sign * degrees, size), *_BLACK)
     if name in _MOVES:
         shear = _bin(0, 0.99 if wide else 0.3, level, bins)
         pixels = int(_bin(0, 32 if wide else 150.0 / 331.0 * size, level, bins))
-        return step(Code.NEAREST, *_moved(name, sign * shear, -sign * pixels), *_BLACK)
+        return step(interpolation, *_moved(name, sign * shear, -sign * pixels), *_BLACK)
     match name:
         case "Posterize":
             dropped = np.rint(np.float32(level) / np.float32((bins - 1) / (6 if wide else 4)))
