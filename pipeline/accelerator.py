@@ -48,6 +48,8 @@ def start_accelerator(plan: Plan) -> Accelerator:
 
 
 def _precision(asked: str, cuda: bool) -> str:
-    if asked == "auto":
-        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if cuda else "no"
-    return "no" if asked == "fp32" else asked
+    if asked != "auto":
+        return "no" if asked == "fp32" else asked
+    if not cuda:
+        return "no"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"

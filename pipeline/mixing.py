@@ -120,17 +120,20 @@ def _interval(u: Floats, side: Floats, length: int) -> tuple[Floats, Floats]:
 def _inside(first: Floats, end: Floats, length: int, like: Tensor) -> Tensor:
     """Return which of 0 .. length - 1 lie in first <= i < end, (B, n, length), on the device of `like`."""
     at = torch.arange(length, device=like.device)
-    first, end = (torch.from_numpy(bound).to(like.device)[..., None] for bound in (first, end))
+    first, end = (_sent(bound, like.device)[..., None] for bound in (first, end))
     return (at >= first) & (at < end)
 
 
 def _blend(own: Tensor, other: Tensor, share: Floats) -> None:
     """Set own to share * own + (1 - share) * other; share is (B, n), the leading axes of both."""
     shape = (*share.shape, *[1] * (own.ndim - 2))
-    of_own, of_other = (
-        torch.from_numpy(part).float().to(own.device).view(shape) for part in (share, 1 - share)
-    )
+    of_own, of_other = (_sent(part.astype(np.float32), own.device).view(shape) for part in (share, 1 - share))
     own.mul_(of_own).add_(other.mul_(of_other))
+
+
+def _sent(values: Floats, device: torch.device) -> Tensor:
+    """Return an array on a device, without waiting for what that does meanwhile."""
+    return torch.from_numpy(values).to(device, non_blocking=True)
 
 
 def _symmetric_beta(u: Floats, alpha: float) -> Floats:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 import torchvision
 from torch import Tensor, nn
 
@@ -114,8 +115,10 @@ class DeterministicPool(nn.AdaptiveAvgPool2d):
         height, width = asked if isinstance(asked, tuple) else (asked, asked)
         if tuple(x.shape[2:]) == (height, width):
             return x
-        rows, columns = (_means(n, m, x) for n, m in zip(x.shape[2:], (height, width), strict=True))
-        return rows @ x @ columns.T
+        with torch.autocast(x.device.type, enabled=False):  # rounded to bf16 their weights would not be means
+            whole = x.to(torch.promote_types(x.dtype, torch.float32))
+            rows, columns = (_means(n, m, whole) for n, m in zip(x.shape[2:], (height, width), strict=True))
+            return (rows @ whole @ columns.T).to(x.dtype)
 
 
 def _means(length: int, parts: int, like: Tensor) -> Tensor:

@@ -27,7 +27,8 @@ from pipeline.data.sampling import Shard
 from pipeline.errors import Top1Error
 from pipeline.evaluate import Score
 from pipeline.journal import Journal, cut_back
-from pipeline.models import outputs_of
+from pipeline.models import outputs_of, set_dropout
+from pipeline.noise import noise_batch
 from pipeline.optim import load_state, state_of
 from pipeline.plan import Plan
 from pipeline.report import Report
@@ -53,6 +54,7 @@ class Run(Trained):
     """Everything one process holds of a run while training it.
 
     scores: of the weights as they are now.
+    precise: whether the network is measured in float32 from now on, whatever it was trained in.
     facts: what goes into a checkpoint beside tensors: seconds trained, last and best validation, what the
     report rule judges, and the steps whose loss was not finite, which are left out.
     """
@@ -62,6 +64,7 @@ class Run(Trained):
     manifest: Manifest
     books: Books | None = None
     scores: dict[Evaluation, Score] = field(default_factory=dict)
+    precise: bool = False
     stop: Agreement = field(default_factory=Agreement)
     facts: dict[str, Any] = field(
         default_factory=lambda: {
@@ -161,6 +164,7 @@ def restore(run: Run, skipped: Sequence[int] = ()) -> int:
             f"{runs.newest_plan(run.folder)} is not what it was when training began: recipe, seed or data "
             "are others. Put the old one back, or start with another --run folder."
         )
+    _check_common(run, found.step if found else 0)
     run.network.load_state_dict(found.part("model") if found else first_weights)
     if not found and run.plan.recipe.starts_from:
         load_start(run.network, run.plan.recipe.starts_from, Path(run.plan.init_weights or ""))
@@ -168,15 +172,34 @@ def restore(run: Run, skipped: Sequence[int] = ()) -> int:
         run.average.load(found.part("average") if found else run.network.state_dict())
     if found:
         load_state(run.optimizer, found.part("optimizer"))
+        if run.accelerator.scaler and "scaler" in found.facts:
+            run.accelerator.scaler.load_state_dict(found.facts["scaler"])
         run.facts.update({key: found.facts.get(key, value) for key, value in run.facts.items()})
     if skipped:
         run.facts["skipped"] = list(skipped)
     return found.step if found else 0
 
 
+def _check_common(run: Run, step: int) -> None:
+    """Raise Top1Error unless every process goes on from the same step: each has read the folder itself."""
+    if run.accelerator.num_processes > 1:
+        most = torch.tensor([step, -step], device=run.accelerator.device)
+        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+        latest, earliest = most[0].item(), -most[1].item()
+        if latest != earliest:
+            raise Top1Error(
+                f"the processes read checkpoints of steps {earliest} and {latest} in {run.folder}: the "
+                "newest does not read whole everywhere. Look at the file system, and start the same command "
+                "again."
+            )
+
+
 def _throw_away_passes(run: Run) -> None:
-    size, channels = run.plan.stages[0].image_size, len(run.plan.recipe.data.normalize.mean)
-    images = torch.zeros(run.plan.micro_batch, channels, size, size, device=run.accelerator.device)
+    # In the form of the first stage's batches, or what is compiled here would be compiled for this alone.
+    stage = run.plan.stages[0]
+    images = noise_batch(run.plan, stage.image_size, run.accelerator.device).images
+    set_dropout(run.network, stage.dropout)
+    run.frozen.hold(0)
     for _ in range(START_UP_PASSES):
         outputs = outputs_of(run.model(images))
         run.accelerator.backward(sum(output.float().sum() for output in outputs))
@@ -204,6 +227,8 @@ def save(run: Run, done: int, best: bool) -> None:
     tensors |= {f"optimizer/{name}": tensor for name, tensor in state_of(run.optimizer).items()}
     plan = {"plan": run.plan.id, "science": run.plan.science}
     facts = {**run.facts, **plan, "time": time.time()}
+    if run.accelerator.scaler:  # of fp16
+        facts["scaler"] = run.accelerator.scaler.state_dict()
     run.books.writer.write(done, tensors, facts, best)
     # The one being written is not durable yet; the one before it is.
     run.books.report.saved(checkpoint.newest_step(run.folder / runs.CHECKPOINTS))

@@ -204,7 +204,7 @@ def measure_on(run: Run, evaluation: Evaluation, split: Split, images: int) -> S
     batch = max(32, plan.micro_batch)
 
     def forward(images: Tensor) -> Tensor:
-        with accelerator.autocast():
+        with contextlib.nullcontext() if run.precise else accelerator.autocast():
             return torch.func.functional_call(form, named, (images,))
 
     named = {f"network.{name}": tensor for name, tensor in weights.items()}
@@ -237,6 +237,10 @@ def finish(run: Run) -> None:
     """Measure every target under its own protocol and write the weights and the result."""
     recipe = run.plan.recipe
     reestimate(run)
+    if run.accelerator.mixed_precision != "no":  # as `top1 eval` measures it again
+        run.accelerator.unwrap_model(run.network, keep_fp32_wrapper=False)
+        run.precise = True
+        run.scores.clear()
     scores = [(i, e, measure(run, e)) for i, e in evaluations_of(recipe)]
     weights = weights_of_main(run, averaged=True)
     if not run.books:

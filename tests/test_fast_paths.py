@@ -64,6 +64,12 @@ def test_bf16_follows_the_curve_of_fp32(small_data, tmp_path):
         curves[precision] = [loss for _, loss in losses(tmp_path / precision)]
     full, half = curves["fp32"], curves["bf16"]
     assert half != full
+    # The result itself is measured in float32, as it is when it is measured again.
+    (measured,) = (tmp_path / "bf16" / "evaluation").glob("*.json")
+    error = json.loads(measured.read_text())["ece"]
+    measured.unlink()
+    launch("eval", tmp_path / "bf16", "--device", "cpu", "--threads", 1)
+    assert json.loads(measured.read_text())["ece"] == pytest.approx(error, rel=1e-5)
     assert half[0] == pytest.approx(full[0], rel=2**-7)  # bf16 has 8 bits of mantissa, one of them implicit
     assert half == pytest.approx(full, rel=0.1)
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.options import (
-    RUNS,
     add_command,
     add_machine,
+    add_runs,
     add_science,
     kept_paths,
+    positive,
     print_json,
     recipe_of,
+    tell,
 )
-from pipeline.errors import UsageError
+from pipeline.errors import Top1Error, UsageError
 
 if TYPE_CHECKING:
     from pipeline.forecast import Forecast
@@ -44,10 +47,10 @@ def add(commands: Any) -> None:
         "--measured", type=Path, nargs="+", default=[], metavar="PATH",
         help="what `top1 bench stages RECIPE` kept, to forecast from (default .top1/bench)",
     )  # fmt: skip
+    add_runs(show, "whose finished runs stand beside the forecast")
     show.add_argument(
-        "--runs", type=Path, default=RUNS, help="whose finished runs stand beside the forecast (default runs)"
+        "--nodes", type=positive, default=1, help="nodes; --gpus then counts per node (default 1)"
     )
-    show.add_argument("--nodes", type=int, default=1, help="nodes; --gpus then counts per node (default 1)")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -74,7 +77,6 @@ def _list(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from pipeline import show
-    from pipeline.bench.kept import kept
     from pipeline.forecast import forecast_text, held_against, held_text
     from pipeline.planning import data_facts, plan_for
     from pipeline.probe import probe, probe_text
@@ -88,8 +90,10 @@ def _show(options: argparse.Namespace) -> int:
     at, scale = tuple(options.at or ()), scale_of_show(plan, options.nodes)
     file = options.recipe.rpartition(":")[0]
     cited = citations(recipe, Path(file) if file.endswith(".py") else None)
+    if plan.deterministic:  # for the probe's process; torch refuses cuBLAS without
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     probed = probe(plan) if options.probe else None
-    answers = kept(kept_paths(options.measured))
+    answers = _kept(options.measured)
     expected = _forecast(plan, options.data, scale, answers)
     held = held_against(plan.recipe.name, options.runs, answers)
     if options.json:
@@ -102,6 +106,19 @@ def _show(options: argparse.Namespace) -> int:
     if probed:
         print(f"\n{probe_text(plan, probed)}")
     return 0
+
+
+def _kept(given: list[Path]) -> list[Any]:
+    """Return the answers of benches. Raises Top1Error for a file that is none, where it was asked for."""
+    from pipeline.bench.kept import kept
+
+    try:
+        return kept(kept_paths(given))
+    except Top1Error as error:
+        if given:
+            raise
+        tell(f"no forecast: {error}")
+        return []
 
 
 def _forecast(plan: Plan, data: Path | None, scale: Scale, answers: list[Any]) -> Forecast | None:
