@@ -224,7 +224,7 @@ def _step_of(path: Path) -> int:
 
 def _replace_link(path: Path, link: Path) -> None:
     """Point `link` at the file by a hard link, atomically; the file then outlives its own name."""
-    temporary = link.with_suffix(".tmp")
+    temporary = link.with_name(f".{link.name}.tmp")  # as the next writer removes them
     temporary.unlink(missing_ok=True)
     os.link(path, temporary)
     temporary.replace(link)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import Top1Error
 from pipeline.journal import read_json_or_none
 from pipeline.judged import evaluations_of, is_judged
 from pipeline.plan import Plan
@@ -128,10 +129,13 @@ def held_against(name: str, runs: Path, answers: Sequence[Measured]) -> list[Hel
     """Return the finished runs of a recipe in a folder of runs, each beside its forecast."""
     found = []
     for folder in find_runs(runs):
-        result = read_json_or_none(folder / RESULT)
-        if result is None or result.get("recipe") != name:
+        try:
+            result = read_json_or_none(folder / RESULT)
+            if result is None or result.get("recipe") != name:
+                continue
+            plan = read_plan(folder)
+        except Top1Error:  # damaged, which the leaderboard tells; this page is about the recipe
             continue
-        plan = read_plan(folder)
         measured = newest_for(plan, answers)
         if measured:
             took = float(result["gpu_hours"])

@@ -174,13 +174,18 @@ def check_fit(recipe: Recipe, data: DataFacts) -> None:
         )
 
 
-def split_batch(recipe: Recipe, gpus: int, micro_batch: int | None) -> tuple[int, int]:
-    """Return (micro_batch, accumulation) whose product with `gpus` is the global batch exactly."""
+def split_batch(
+    recipe: Recipe, gpus: int, micro_batch: int | None, most: int = LARGEST_MICRO_BATCH
+) -> tuple[int, int]:
+    """Return (micro_batch, accumulation) whose product with `gpus` is the global batch exactly.
+
+    most: images in a pass where none are asked for, if that can be.
+    """
     batch = recipe.data.batch_size
-    choices = [m for m in _micro_batches(recipe, gpus) if micro_batch in (None, m)]
+    choices = [m for m in micro_batches(recipe, gpus) if micro_batch in (None, m)]
     if not choices:
         raise Top1Error(_refusal(recipe, gpus, micro_batch))
-    fitting = [m for m in choices if m <= LARGEST_MICRO_BATCH]
+    fitting = [m for m in choices if m <= most]
     chosen = max(fitting) if fitting else min(choices)
     return chosen, batch // (gpus * chosen)
 
@@ -188,10 +193,10 @@ def split_batch(recipe: Recipe, gpus: int, micro_batch: int | None) -> tuple[int
 def gpu_counts(recipe: Recipe, micro_batch: int | None, largest: int = 512) -> list[int]:
     """Return the numbers of GPUs this recipe can run on, up to `largest`."""
     counts = range(1, min(largest, recipe.data.batch_size) + 1)
-    return [g for g in counts if any(micro_batch in (None, m) for m in _micro_batches(recipe, g))]
+    return [g for g in counts if any(micro_batch in (None, m) for m in micro_batches(recipe, g))]
 
 
-def _micro_batches(recipe: Recipe, gpus: int) -> list[int]:
+def micro_batches(recipe: Recipe, gpus: int) -> list[int]:
     """Return every micro-batch that divides a GPU's share and suits mixing and batch norm."""
     share, rest = divmod(recipe.data.batch_size, gpus)
     if rest:
@@ -224,7 +229,7 @@ def _refusal(recipe: Recipe, gpus: int, micro_batch: int | None) -> str:
         what += f": {batch} / {gpus * (micro_batch or 1)} = {batch / (gpus * (micro_batch or 1)):.2f}"
     works = gpu_counts(recipe, micro_batch)
     if not works:
-        shares = ", ".join(map(str, _micro_batches(recipe, gpus))) or "none"
+        shares = ", ".join(map(str, micro_batches(recipe, gpus))) or "none"
         return f"{recipe.name}: {what}. Micro-batches that work on {gpus} GPUs: {shares}."
     near = sorted(sorted(works, key=lambda g: abs(math.log(g / gpus)))[:6])
     return f"{recipe.name}: {what}. GPU counts that work: {', '.join(map(str, near))}."

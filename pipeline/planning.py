@@ -21,12 +21,23 @@ from pipeline.own_network import NETWORK
 from pipeline.plan import DataFacts, Plan, make_plan
 from recipes.schema import Recipe
 
+# Options of `top1 train` that a plan holds; each has a value that says nothing.
+_PLANNED = (
+    "seed", "precision", "micro_batch", "deterministic", "compile", "device", "threads", "checkpoint_every",
+    "log_every",
+)  # fmt: skip
 PLAN_SECONDS = 60.0  # how long the other ranks wait for rank 0's plan
 
 
 def data_facts(folder: Path) -> DataFacts:
     """Return what a plan needs of a prepared folder. Raises Top1Error when it is not one."""
     header = read_header(folder)
+    for split in ("train", "val"):
+        if split not in header.splits:
+            raise Top1Error(
+                f"{folder} has no images to {'train on' if split == 'train' else 'validate on'} ({split}). "
+                "Prepare it with some."
+            )
     return DataFacts(
         path=str(folder.resolve()),
         name=header.name,
@@ -51,7 +62,7 @@ def plan_for(recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus
         checkpoint_every=getattr(options, "checkpoint_every", None),
         log_every=getattr(options, "log_every", None),
         seed=options.seed,
-        threads=options.threads or allotted_threads(gpus * getattr(options, "parallel", 1)),
+        threads=options.threads or allotted_threads(gpus),
         precision=options.precision,
         deterministic=options.deterministic,
         compile=options.compile,
@@ -96,9 +107,10 @@ def write_runs(planned: list[tuple[Path, Plan]]) -> None:
         runs.write_plan(folder, plan)
 
 
-def open_or_create(options: argparse.Namespace, rank: int, world: int) -> tuple[Path, Plan]:
+def open_or_create(options: argparse.Namespace, rank: int, world: int, threads: int) -> tuple[Path, Plan]:
     """Return the run that `top1 train` is about: the one in --run, or a new one.
 
+    threads: of each process, where the options do not say.
     Under a launcher every rank comes here; rank 0 writes the plan and the others wait for it.
     """
     if options.run and (options.run / runs.PLAN).exists():
@@ -116,6 +128,7 @@ def open_or_create(options: argparse.Namespace, rank: int, world: int) -> tuple[
         return options.run, _wait_for_plan(options.run)
     facts = data_facts(options.data)
     recipe = choose_recipe(options.recipe, options.set, options.tiny, facts.classes)
+    options.threads = options.threads or threads
     folder, plan = new_run(recipe, facts, options, world)
     _refuse_foreign(folder)
     runs.write_plan(folder, plan)
@@ -142,7 +155,24 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
             f"{options.run} was planned for {plan.gpus} processes, and {world} were started. "
             f"Start {plan.gpus} to go on."
         )
+    _refuse_other_machine(options, plan)
     return plan
+
+
+def _refuse_other_machine(options: argparse.Namespace, plan: Plan) -> None:
+    """Raise Top1Error where an option asks for what a run was not planned with: it would have no effect."""
+    given = {name: getattr(options, name) for name in _PLANNED}
+    planned = {name: getattr(plan, name) for name in _PLANNED}
+    given["init"] = str(options.init.resolve()) if options.init else None
+    planned["init"] = plan.init_weights
+    given["tracking"] = options.tracking and (tracking_of(options.tracking, Path()) or "none")
+    planned["tracking"] = plan.tracking or "none"
+    for name, value in given.items():
+        if value not in (None, 0, "auto", planned[name]):
+            raise Top1Error(
+                f"{options.run} was planned with {name.replace('_', ' ')} {planned[name]}, not {value}. "
+                f"Leave --{name.replace('_', '-')} out to go on, or choose another --run folder."
+            )
 
 
 def _asked(options: argparse.Namespace, plan: Plan) -> Recipe:

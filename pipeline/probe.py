@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.child import answer_of
 from pipeline.errors import Top1Error
-from pipeline.plan import Plan
+from pipeline.plan import Plan, micro_batches
 from pipeline.progressive import Stage
 
 
@@ -33,8 +33,8 @@ def probe(plan: Plan) -> dict[str, Any]:
 def too_large(plan: Plan, found: dict[str, Any]) -> str:
     """Return the sentence for a step that needs more memory than there is."""
     size, images = largest_stage(plan).image_size, plan.micro_batch
-    smaller = (m for m in range(images // 2, 0, -1) if plan.batch_size % (m * plan.gpus) == 0)
-    advice = next((f"Give --micro-batch {m}" for m in smaller), "Use a GPU with more memory")
+    smaller = [m for m in micro_batches(plan.recipe, plan.gpus) if m < images]
+    advice = f"Give --micro-batch {max(smaller)}" if smaller else "Use a GPU with more memory"
     return (
         f"a pass of {images} images of {size} pixels needs more than the {found['total_gib']:.1f} GiB of "
         f"{found['device']}, which would end the run where that stage begins. {advice}."

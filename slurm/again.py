@@ -22,9 +22,10 @@ from slurm.status import LIVE, job_of, standing
 def replan(plan: Plan, gpus: int, threads: int) -> Plan:
     """Return the plan on another number of GPUs: the same global batch, and nothing but hardware differs.
 
+    A pass has as many images as before, or fewer: that much memory there is.
     Raises Top1Error, with the numbers that work, where the batch does not divide.
     """
-    micro_batch, accumulation = split_batch(plan.recipe, gpus, None)
+    micro_batch, accumulation = split_batch(plan.recipe, gpus, None, most=plan.micro_batch)
     return replace(plan, gpus=gpus, micro_batch=micro_batch, accumulation=accumulation, threads=threads)
 
 
@@ -45,6 +46,8 @@ def requeue(
     home = runs.home_of(folder, plan.recipe.name) / SUBMITTED
     for _, text in scripts(cluster, [request], home, None):
         check_script(text, where)
+    for note in (folder / "logs").glob("give-up.*"):  # of the jobs before
+        note.unlink()
     if plan != runs.read_plan(folder):
         attempts = read_attempts(folder)
         written = runs.write_next_plan(folder, plan, attempts[-1].number + 1 if attempts else 1)

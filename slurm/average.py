@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pipeline.ensemble import Ensemble, ensemble_of
 from pipeline.errors import Top1Error
-from pipeline.journal import read_json, write_json
 from slurm.batch import Job, cpus_per_task, plain_text
 from slurm.cluster import Cluster
 from slurm.launch import Request
@@ -50,7 +49,9 @@ def script(cluster: Cluster, requests: list[Request], runs: Path, home: Path, jo
         cpus_per_task=processes * cpus_per_task(cluster, processes),
         gpus_per_node=cluster.gpus_per_node,
         runs=(),
-        command=f"srun --unbuffered {command(requests, runs, python, processes)}",
+        # Once it is measured it stands among the runs, and need not be told of any more.
+        command=f"srun --unbuffered {command(requests, runs, python, processes)} && \\\n"
+        f"  rm -f {shlex.quote(str(home))}/average-$SLURM_JOB_ID.txt",
         log=str(log_of(home, "%j")),
         after=":".join(jobs),  # each for itself: one of them may go on in another job
     )
@@ -71,7 +72,7 @@ def submit(text: str, home: Path, description: str) -> str:
             "submitted; `top1 eval --ensemble RUN RUN ...` measures it once they have ended."
         )
     job = done.stdout.strip().partition(";")[0]
-    write_json(home / f"average-{job}.json", {"job": job, "of": description})
+    (home / f"average-{job}.txt").write_text(description, encoding="utf-8")
     return job
 
 
@@ -80,7 +81,6 @@ def log_of(home: Path, job: str) -> Path:
 
 
 def submitted(home: Path) -> Iterator[tuple[str, str]]:
-    """Yield (job, what it averages) of each that was submitted, oldest first. home: as in `script`."""
-    for path in sorted(home.glob("average-*.json"), key=lambda path: path.stat().st_mtime):
-        noted = read_json(path)
-        yield str(noted.get("job")), str(noted.get("of"))
+    """Yield (job, what it averages) of each that is not measured yet, by number. home: as in `script`."""
+    for path in sorted(home.glob("average-*.txt")):
+        yield path.stem.removeprefix("average-"), path.read_text(encoding="utf-8", errors="replace")

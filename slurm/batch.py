@@ -46,8 +46,12 @@ class Job:
 
 
 def cpus_per_task(cluster: Cluster, tasks_per_node: int) -> int:
-    """Return a task's share of a node's CPUs; 1 where the description does not say how many there are."""
-    return max(LEAST_CPUS, cluster.cpus_per_node // tasks_per_node)
+    """Return the CPUs of a task: one GPU's share of its node's, or a task's where it has the node to itself.
+
+    1 where it is not known how many a node has.
+    """
+    sharers = tasks_per_node if cluster.exclusive else max(tasks_per_node, cluster.gpus_per_node)
+    return max(LEAST_CPUS, cluster.cpus_per_node // sharers)
 
 
 def batch_text(cluster: Cluster, job: Job) -> str:
@@ -58,7 +62,7 @@ def batch_text(cluster: Cluster, job: Job) -> str:
 
 def plain_text(cluster: Cluster, job: Job) -> str:
     """Return a script that runs the job's command once."""
-    return "\n".join([*_head(cluster, job), _exports(cluster, job), "", f"exec {job.command}", ""])
+    return "\n".join([*_head(cluster, job), _exports(cluster, job), "", job.command, ""])
 
 
 def _head(cluster: Cluster, job: Job) -> list[str]:
@@ -86,9 +90,10 @@ def _options(cluster: Cluster, job: Job) -> list[str]:
         "output": job.log,
         "open-mode": "append",
         "signal": f"USR2@{cluster.signal_seconds}",
-        **dict(cluster.sbatch),
     }
-    lines = [f"{name}={shlex.quote(value)}" for name, value in texts.items() if value]
+    given = dict(cluster.sbatch)
+    lines = [f"{name}={shlex.quote(value)}" for name, value in texts.items() if value and name not in given]
+    lines += [f"{name}={shlex.quote(value)}" if value else name for name, value in given.items()]
     requeue = "requeue" if cluster.requeue else "no-requeue"
     return [*lines, *(["exclusive"] if cluster.exclusive else []), requeue]
 
@@ -108,6 +113,8 @@ def _run_folder(runs: Sequence[str]) -> list[str]:
 def _exports(cluster: Cluster, job: Job) -> str:
     values = {
         "OMP_NUM_THREADS": str(job.cpus_per_task),
+        # From 22.05 on srun takes nothing from sbatch's --cpus-per-task: a task would have one CPU.
+        "SRUN_CPUS_PER_TASK": str(job.cpus_per_task),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TOP1_STARTUP_SECONDS": str(cluster.startup_seconds),
         "TOP1_STEP_SECONDS": str(cluster.step_seconds),
@@ -140,7 +147,7 @@ say "on $SLURM_JOB_NODELIST"
 failures=0
 while :; do
   before=$(newest)
-  rm -f "$why"
+  rm -f "$run"/logs/give-up.*
   srun --kill-on-bad-exit=1 --unbuffered --open-mode=append --output="$run/logs/task-%t.log" \\
     {command} &
   tasks=$!
@@ -195,6 +202,7 @@ def plain_script() -> str:
         "# Written by `python -m slurm.batch`; change the options below to your cluster's."
     )
     found = 'command -v top1 >/dev/null || { echo "activate the environment of top1 first" >&2; exit 1; }'
+    text = text.replace("_PER_TASK=8", "_PER_TASK=${SLURM_CPUS_PER_TASK:-8}")
     text = text.replace("OMP_NUM_THREADS=8", "OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}")
     return text.replace("run=RUN", f"{found}\n{folder}").replace("#!/bin/bash\n", f"#!/bin/bash\n{usage}\n")
 

@@ -22,6 +22,7 @@ class Cluster:
     """One cluster as its users see it. Empty text and 0 leave a thing to SLURM's own default.
 
     gpus_per_node: 0 is a cluster without; --gpus then counts processes.
+    cpus_per_node: each GPU's process has its share of them, all together with `exclusive`.
     signal_seconds: SLURM may send the signal up to a minute earlier.
     requeue: false where jobs may not go back to the queue; a run's next job is then another one.
     sbatch: further options of sbatch, e.g. {"mail-type": "FAIL"}.
@@ -114,7 +115,9 @@ def _checked(value: Any, kind: str, what: str) -> Any:
         case ("tuple[tuple[str, str], ...]", dict()):
             return _checked([*map(list, value.items())], kind, what)
         case ("tuple[tuple[str, str], ...]", list()) if all(map(_is_option, value)):  # as JSON gives it back
-            return tuple((name, str(setting)) for name, setting in value)
+            # An option without a value is true here and empty for sbatch.
+            given = [(name, "" if setting is True else str(setting)) for name, setting in value]
+            return tuple(pair for pair in given if pair[1] != "False")
     raise Top1Error(f"{what} is {value!r}; it must be {_WANTED[kind]}.")
 
 

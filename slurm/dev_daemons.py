@@ -150,7 +150,7 @@ def _free_ports() -> int:
     for base in bases:
         with contextlib.ExitStack() as opened:
             try:
-                for port in range(base, base + 100):
+                for port in range(base, base + PORTS):
                     probe = opened.enter_context(socket.socket())
                     probe.bind(("127.0.0.1", port))
             except OSError:

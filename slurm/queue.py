@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import Top1Error
+from slurm.cluster import Cluster
 
 PATIENCE = 60.0  # seconds for one of SLURM's commands: a busy controller is slow
 
@@ -63,6 +64,23 @@ def ended_state(job: str) -> str | None:
     done = _ask("sacct", "-n", "-P", "-X", "-j", job, "-o", "State") if shutil.which("sacct") else None
     words = done.stdout.split() if done and not done.returncode else []
     return words[0] if words else None
+
+
+def with_cpus(cluster: Cluster) -> Cluster:
+    """Return a cluster with the CPUs of its partition's smallest node, where its description has none.
+
+    As it is where SLURM does not tell.
+    """
+    if cluster.cpus_per_node or not has_slurm():
+        return cluster
+    done = _ask("sinfo", "-h", "-N", "-o", "%P|%c")
+    rows = [line.split("|") for line in done.stdout.splitlines()] if done else []
+    ours = [
+        int(cpus)
+        for name, cpus in rows
+        if (name.rstrip("*") == cluster.partition if cluster.partition else name.endswith("*"))
+    ]
+    return replace(cluster, cpus_per_node=min(ours, default=0))
 
 
 def cancel(jobs: list[str]) -> None:

@@ -40,16 +40,18 @@ def join(task: Task, folder: Path, cuda: bool) -> None:
     address, store = _listen(path, task, startup) if task.rank == 0 else _find(path, startup)
     store.set_timeout(timedelta(seconds=startup))
     host, port = address
+    # Some clusters show each task its own GPU alone.
+    gpu = task.local_rank if cuda and torch.cuda.device_count() > 1 else 0
     os.environ |= {
         "MASTER_ADDR": host,
         "MASTER_PORT": str(port),
         "RANK": str(task.rank),
         "WORLD_SIZE": str(task.world),
-        "LOCAL_RANK": str(task.local_rank),
+        "LOCAL_RANK": str(gpu if cuda else task.local_rank),
         "LOCAL_WORLD_SIZE": str(task.local_world),
     }
     if cuda:
-        torch.cuda.set_device(task.local_rank)
+        torch.cuda.set_device(gpu)
     torch.distributed.init_process_group(
         "nccl" if cuda else "gloo",
         store=store,

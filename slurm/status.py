@@ -69,7 +69,7 @@ def _averages(runs: Path, jobs: dict[str, QueuedJob] | None) -> Iterator[Standin
     for job, of in average.submitted(runs / SUBMITTED):
         here = jobs.get(job)
         state = here.state if here else ended_state(job)
-        if state not in (None, "COMPLETED"):
+        if state:
             why = _waits(here) if here else f"log {average.log_of(runs / SUBMITTED, job)}"
             shown = _ENDED.get(state, state.lower())
             yield Standing(f"average of {of}", of, job, shown, why, 0, *(None,) * 6)
@@ -144,8 +144,11 @@ def _state(
         return "pending", _waits(here)
     if here:
         begun = bool(attempts) and attempts[-1].job == job and attempts[-1].step is not None
-        going = "running" if written == "running" and begun else "starting"
-        return (going if here.state == "RUNNING" else here.state.lower()), _on(here)
+        if here.state == "COMPLETING":
+            return "completing", _on(here)
+        if here.state != "RUNNING":  # CONFIGURING, SUSPENDED, REQUEUED, ...: it is SLURM's all the same
+            return "starting", f"SLURM calls it {here.state} {_on(here)}".rstrip()
+        return ("running" if written == "running" and begun else "starting"), _on(here)
     why = attempts[-1].reason or "" if attempts else ""
     if job:
         ended = ended_state(job)

@@ -11,8 +11,9 @@ from pathlib import Path
 import submitit
 
 from pipeline import runs
-from pipeline.errors import Top1Error
+from pipeline.errors import Top1Error, UsageError
 from pipeline.journal import read_json_or_none
+from pipeline.machine import gpu_models
 from pipeline.plan import Plan
 from slurm.job import run_task
 from slurm.launch import QUIET, Request
@@ -23,11 +24,15 @@ POLL_SECONDS = 0.2
 
 @dataclass
 class Submitted:
-    """A run that was handed over: its folder, its plan, its job; none where it was not started after all."""
+    """A run that was handed over: its folder, its plan, its job; none where it was not started after all.
+
+    gpus: the numbers of those it has to itself.
+    """
 
     folder: Path
     plan: Plan
     job: submitit.Job[bool] | None
+    gpus: tuple[int, ...] = ()
 
     @property
     def log(self) -> Path:
@@ -38,9 +43,16 @@ class Submitted:
 def submit_local(requests: list[Request], parallel: int, tell: Callable[[str], None]) -> Iterator[Submitted]:
     """Run jobs on this machine, `parallel` at a time, and yield each when it has ended.
 
-    A run that begins with another's weights waits for it, and is not started where that did not finish.
-    tell: receives each new line the main process of a run prints.
+    A run that begins with another's weights waits for it, and is not started where that did not finish. Each
+    has GPUs of its own, and waits for them. tell: receives each new line a run's main process prints.
+    Raises UsageError where a run wants more GPUs than there are.
     """
+    free = visible_gpus() if any(one.plan.device != "cpu" for one in requests) else []
+    wanted, has_gpus = max(one.plan.gpus for one in requests), bool(free)
+    if has_gpus and wanted > len(free):
+        raise UsageError(
+            f"--gpus {wanted} asks for more GPUs than can be used here, {len(free)}. Ask for fewer."
+        )
     waiting, running = list(requests), list[Submitted]()
     finished = dict.fromkeys((request.folder for request in requests), False)
     told: dict[Path, int] = {}
@@ -50,26 +62,43 @@ def submit_local(requests: list[Request], parallel: int, tell: Callable[[str], N
             if one.parent and not finished.get(one.parent, True):
                 waiting.remove(one)
                 yield Submitted(one.folder, one.plan, None)
-            elif len(running) < parallel:
+            elif len(running) < parallel and (not has_gpus or one.plan.gpus <= len(free)):
                 waiting.remove(one)
-                running.append(Submitted(one.folder, one.plan, _start(one.folder, one.plan)))
+                gpus, free = tuple(free[: one.plan.gpus]), free[one.plan.gpus :]
+                running.append(Submitted(one.folder, one.plan, _start(one.folder, one.plan, gpus), gpus))
         for run in list(running):
             ended = run.job is None or run.job.done()
             told[run.folder] = _tell_news(run, told.get(run.folder, 0), tell)
             if ended:
                 running.remove(run)
+                free = sorted([*free, *run.gpus])
                 finished[run.folder] = _state(run) == "finished"
                 yield run
         time.sleep(POLL_SECONDS)
 
 
-def _start(folder: Path, plan: Plan) -> submitit.Job[bool]:
+def visible_gpus() -> list[int]:
+    """Return the numbers of the GPUs that may be used here. Raises UsageError where they have other names."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return list(range(len(gpu_models())))
+    try:
+        return [int(number) for number in named.split(",") if number.strip()]
+    except ValueError:
+        raise UsageError(
+            f"CUDA_VISIBLE_DEVICES is {named!r}, and --local shares GPUs out by their numbers. Set it to "
+            "those, e.g. 0,1."
+        ) from None
+
+
+def _start(folder: Path, plan: Plan, gpus: tuple[int, ...]) -> submitit.Job[bool]:
     os.environ.setdefault(*QUIET)  # submitit reads it in the child
     executor = submitit.LocalExecutor(folder=folder / "logs")
     executor.update_parameters(
         timeout_min=NO_TIME_LIMIT,
         tasks_per_node=plan.gpus,
         gpus_per_node=plan.gpus if plan.device != "cpu" else 0,
+        visible_gpus=gpus,
     )
     return executor.submit(run_task, str(folder.resolve()))
 

@@ -13,6 +13,7 @@ class Task:
     """One process of a job. job: as people type it, 12 or 12_3. launch: differs at each start of the tasks.
 
     restart: how often SLURM has put the job back. None of these where no scheduler runs it.
+    cpus: how many SLURM gave it, where that was asked for.
     """
 
     rank: int = 0
@@ -22,6 +23,7 @@ class Task:
     job: str | None = None
     restart: int = 0
     launch: str = "local"
+    cpus: int | None = None
 
 
 def slurm_task() -> Task:
@@ -38,6 +40,7 @@ def slurm_task() -> Task:
         job=job,
         restart=restart,
         launch=f"{job}.{restart}.{os.environ['SLURM_STEP_ID']}",
+        cpus=int(os.environ["SLURM_CPUS_PER_TASK"]) if "SLURM_CPUS_PER_TASK" in os.environ else None,
     )
 
 

@@ -120,9 +120,9 @@ def test_with_fit_each_recipe_gets_the_gpus_its_batch_divides_over(tmp_path, cap
     )
     assert ["".join(pair) for pair in heads if pair[0].startswith(("lenet5", "alexnet")) or pair[1]] == [
         "lenet5+model.num_classes=10 (seed 0), lenet5+model.num_classes=10 (seed 1): 1 x 1 processes each",
-        "nodes=1", "ntasks-per-node=1", "cpus-per-task=12", "array=0-1",
+        "nodes=1", "ntasks-per-node=1", "cpus-per-task=4", "array=0-1",
         "alexnet+model.num_classes=10 (seed 0): 2 x 2 processes",
-        "nodes=2", "ntasks-per-node=2", "cpus-per-task=6",
+        "nodes=2", "ntasks-per-node=2", "cpus-per-task=4",
     ]  # fmt: skip
     assert "it has not judged what follows" in said.err
     assert main([str(a) for a in arguments]) == 1

@@ -127,7 +127,7 @@ def test_environment_variables_are_read_by_the_launching_side_only():
         if "os.environ" in path.read_text() and m.startswith(("recipes", "pipeline"))
     }
     # tracking sets MLflow's own variables in its process, serve in that of the server it starts.
-    launching = {"pipeline.commands.run", "pipeline.commands.evaluate"}
+    launching = {f"pipeline.commands.{name}" for name in ("run", "evaluate", "book")}
     assert reading <= launching | {"pipeline.tracking", "pipeline.serve"}
 
 

@@ -130,9 +130,9 @@ def test_on_this_machine_too_a_run_waits_for_the_one_whose_weights_it_begins_wit
 
 
 def test_two_nodes_of_two_train_like_one_process_and_the_run_goes_on_as_one(site):
-    # No dropout (keyed by rank) and no batch norm: only the order of sums may differ.
+    # No dropout (keyed by rank) and no batch norm: only the order of gradients' sums may differ.
     arguments = ("alexnet", "--tiny", "--set", "schedule.epochs=6", "--set", "schedule.milestones=(4,)",
-                 "--set", "regularization.dropout=0.0")  # fmt: skip
+                 "--set", "regularization.dropout=0.0", "--micro-batch", 8)  # fmt: skip
     (four,), _ = site.submit(*arguments, "--nodes", 2, "--gpus", 2)
     site.wait_for_step(four, 12)
     (one,), _ = site.submit(*arguments, "--gpus", 1)
@@ -143,17 +143,17 @@ def test_two_nodes_of_two_train_like_one_process_and_the_run_goes_on_as_one(site
     assert read_attempts(four)[0].reason == "told to end"
     assert newest_step(four / "checkpoints") == done >= 12  # it saved, and did not come back
     said = top1("requeue", four, "--nodes", 1, "--gpus", 1, *runs)
-    assert "1 processes, micro-batch 32 x accumulation 1" in said
+    assert "1 processes, micro-batch 8 x accumulation 4" in said
     before, after = (json.loads((four / name).read_text()) for name in ("plan.json", "plan.2.json"))
-    assert {key for key in before if before[key] != after[key]} == {"gpus", "micro_batch"}
+    assert {key for key in before if before[key] != after[key]} == {"gpus", "accumulation"}
     site.wait_for_end(four)
     site.wait_for_end(one)
     assert "is finished" in top1("requeue", four, *runs, code=1)
 
     assert read_attempts(four)[1].step == done
     assert [step for step, _ in losses(four)] == [step for step, _ in losses(one)] == list(range(1, 31))
-    for (_, loss), (_, expected) in zip(losses(four), losses(one), strict=True):
-        assert loss == pytest.approx(expected, rel=1e-3)
+    found, expected = ([loss for _, loss in losses(run)] for run in (four, one))
+    assert found == pytest.approx(expected, rel=1e-3)
     expected = safetensors.torch.load_file(one / "weights.safetensors")
     found = safetensors.torch.load_file(four / "weights.safetensors")
     for name, tensor in expected.items():
@@ -167,7 +167,7 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
     run = site.home / "runs" / "plain" / "first"
     try:
         said = site.slurm(
-            "sbatch", "--parsable", "--ntasks-per-node=1", "--gpus-per-node=1", "--cpus-per-task=1", "-o",
+            "sbatch", "--parsable", "--ntasks-per-node=1", "--gpus-per-node=1", "--cpus-per-task=2", "-o",
             tmp_path / "out", f"--export=ALL,RUN={run}", ROOT / "slurm" / "train.sbatch", own["LONG"],
             "--data", site.data, "--device", "cpu", "--tracking", "none", "--log-every", 1,
         )  # fmt: skip
@@ -180,6 +180,9 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
         return len(found) >= attempt and bool(losses(run)) and losses(run)[-1][0] >= step
 
     site.wait(run, "step 50", lambda: reached(1, 50))
+    # A task has the CPUs that sbatch was given for it, and the run as many threads.
+    assert "CPUs=2 " in site.slurm("scontrol", "show", "step", "-o", f"{job}.0")
+    assert json.loads((run / "plan.json").read_text())["threads"] == 2
     site.slurm("scancel", "--signal=USR2", job)
     site.wait(run, "a second attempt", lambda: reached(2, 60) and read_attempts(run)[1].step is not None)
     first, second = read_attempts(run)
@@ -187,6 +190,12 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
     assert (first.job, second.job, second.restart) == (job, job, 1)
     assert json.loads(top1("status", run, "--json"))["runs"][0]["state"] == "running"
     site.slurm("scancel", job)
+
+
+def test_where_the_description_has_no_cpus_slurm_is_asked(site, own):
+    said = top1("submit", own["GOOD"], "--gpus", 1, "--data", site.data, "--device", "cpu", "--dry-run",
+                "--cluster", site.describe("unknown", cpus_per_node=0))  # fmt: skip
+    assert "#SBATCH --cpus-per-task=2\n" in said  # nodes of 4 CPUs and 2 GPUs
 
 
 def test_the_plain_script_is_the_one_that_is_written(tmp_path):

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import RUNS, add_command, positive, print_json
+from pipeline.commands.options import add_command, add_runs, positive, print_json
 
 
 def add(commands: Any) -> None:
     doctor = add_command(commands, "doctor", _doctor, "what is installed, whether it fits, how fast it loads")
     doctor.add_argument("--data", type=Path, help="prepared data to load from (default: generated)")
-    doctor.add_argument("--runs", type=Path, default=RUNS, help="where runs would go (default runs)")
+    add_runs(doctor, "where runs would go")
     doctor.add_argument("--threads", type=positive, help="threads of the loader (default: CPUs allotted)")
 
 

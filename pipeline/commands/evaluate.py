@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import RUNS, add_command, add_device, positive, print_json
+from pipeline.commands.options import add_command, add_device, positive, print_json, usual_runs
 from pipeline.errors import Top1Error, UsageError
 
 
@@ -41,7 +41,9 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--ensemble", nargs="+", type=Path, metavar="RUN", help="average the networks of these runs"
     )
-    evaluate.add_argument("--runs", type=Path, help="where an ensemble's result goes (default runs)")
+    evaluate.add_argument(
+        "--runs", type=Path, help="where an ensemble's result goes (default: cluster.toml's, else runs)"
+    )
     evaluate.add_argument(
         "--blacklist",
         type=Path,
@@ -82,7 +84,7 @@ def _eval(options: argparse.Namespace) -> int:
     if options.ensemble:
         from pipeline.measure import measure_ensemble
 
-        results = measure_ensemble(setting, options.ensemble, options.runs or RUNS)
+        results = measure_ensemble(setting, options.ensemble, options.runs or usual_runs())
     elif options.weights:
         from pipeline.measure_weights import measure_weights
 

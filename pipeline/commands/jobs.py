@@ -163,10 +163,11 @@ def _before(folder: Path, options: argparse.Namespace) -> tuple[Cluster, str, in
     from pipeline.runs import read_plan
     from slurm.cluster import find_cluster
     from slurm.launch import JOB, read_job
+    from slurm.queue import with_cpus
 
     plan, known = read_plan(folder), read_job(folder)
     nodes = known.nodes if known else 1
     if known and not options.cluster:
         return known.cluster, str(folder / JOB), nodes, plan.gpus // nodes
     where, cluster = find_cluster(options.cluster)
-    return cluster, str(where), nodes, plan.gpus // nodes
+    return with_cpus(cluster), str(where), nodes, plan.gpus // nodes

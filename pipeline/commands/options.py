@@ -42,9 +42,14 @@ def add_science(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_machine(parser: argparse.ArgumentParser, gpus: bool = True) -> None:
+def add_machine(
+    parser: argparse.ArgumentParser,
+    gpus: str | None = "training processes (default 1)",
+    default: int | None = 1,
+) -> None:
+    """Add what describes the machine. gpus: what --gpus means, None where it is not given."""
     if gpus:
-        parser.add_argument("--gpus", type=positive, default=1, help="training processes (default 1)")
+        parser.add_argument("--gpus", type=positive, default=default, help=gpus)
     parser.add_argument("--micro-batch", type=positive, help="images a GPU is given at once")
     parser.add_argument("--seed", type=seed_number, default=0, help="seed of the run (default 0)")
     parser.add_argument(
@@ -71,9 +76,9 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_runs(parser: argparse.ArgumentParser) -> None:
+def add_runs(parser: argparse.ArgumentParser, what: str = "folder of runs") -> None:
     """Add --runs to a command that looks at runs; `cli` fills it in by `usual_runs`."""
-    parser.add_argument("--runs", type=Path, help="folder of runs (default: cluster.toml's, else runs)")
+    parser.add_argument("--runs", type=Path, help=f"{what} (default: cluster.toml's, else runs)")
     parser.set_defaults(finds_runs=True)
 
 
@@ -87,7 +92,7 @@ def usual_runs(cluster: Path | None = None) -> Path:
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (default runs)")
+    add_runs(parser)
     parser.add_argument(
         "--tracking", metavar="URI", help="MLflow's address, or none (default: sqlite in --runs)"
     )

@@ -21,14 +21,14 @@ def add(commands: Any) -> None:
     train.add_argument("--run", type=Path, metavar="DIR", help="run folder; one that has a plan goes on")
     train.add_argument("--slurm", action="store_true", help="as a task of srun (slurm/train.sbatch)")
     add_science(train)
-    add_machine(train, gpus=False)
+    add_machine(train, gpus="")
     add_run(train)
     add_start(train)
     train.add_argument("--gpus", type=int, help=argparse.SUPPRESS)  # it is told where that is given
 
 
 def _train(options: argparse.Namespace) -> int:
-    from pipeline.planning import open_or_create
+    from pipeline.planning import allotted_threads, open_or_create
     from pipeline.runs import home_of
     from slurm.leave import give_up
     from slurm.tasks import slurm_task
@@ -43,8 +43,10 @@ def _train(options: argparse.Namespace) -> int:
         raise UsageError("--slurm needs --run DIR, the same for every task.")
     rank = task.rank if task else int(os.environ.get("RANK", "0"))
     world = task.world if task else int(os.environ.get("WORLD_SIZE", "1"))
+    local = task.local_world if task else int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    threads = task.cpus if task and task.cpus else allotted_threads(local)
     try:
-        folder, plan = open_or_create(options, rank, world)
+        folder, plan = open_or_create(options, rank, world, threads)
     except Top1Error as error:
         if task:
             give_up(options.run, error)

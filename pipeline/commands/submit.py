@@ -20,6 +20,7 @@ from pipeline.commands.options import (
     positive,
     print_json,
     recipe_of,
+    seed_number,
     tell,
     usual_runs,
 )
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 gpus_per_node = 8         # the only key that must be there; 0 is a cluster without
-cpus_per_node = 96        # shared out among the tasks of a node
+cpus_per_node = 96        # shared out among its GPUs (default: what SLURM says)
 partition = "gpu"
 account = "vision"
 qos = "normal"
@@ -66,7 +67,7 @@ def add(commands: Any) -> None:
     submit.add_argument("--fit", action="store_true", help="fewer GPUs where a recipe's batch needs it")
     submit.add_argument("--dry-run", action="store_true", help="check all, print the batch scripts")
     submit.add_argument(
-        "--seeds", type=int, nargs="+", metavar="N", help="a run of each recipe with each seed"
+        "--seeds", type=seed_number, nargs="+", metavar="N", help="a run of each recipe with each seed"
     )
     submit.add_argument(
         "--average",
@@ -79,10 +80,10 @@ def add(commands: Any) -> None:
         "--parallel", type=positive, help="runs at a time (default: 1 with --local, else all)"
     )
     add_science(submit)
-    add_machine(submit)
+    add_machine(submit, "GPUs of each node (default: all it has; 1 with --local)")
     add_run(submit)
     add_start(submit)
-    submit.set_defaults(gpus=None, runs=None)
+    submit.set_defaults(gpus=None, finds_runs=False)  # they are the described cluster's
 
 
 def _submit(options: argparse.Namespace) -> int:
@@ -125,9 +126,10 @@ def _submit(options: argparse.Namespace) -> int:
 
 def _cluster(options: argparse.Namespace) -> Cluster:
     from slurm.cluster import find_cluster
+    from slurm.queue import with_cpus
 
     options.cluster, cluster = find_cluster(options.cluster)
-    return cluster
+    return with_cpus(cluster)
 
 
 def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:

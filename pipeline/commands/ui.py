@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.commands.options import add_command, add_runs, print_json, tell
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def add(commands: Any) -> None:
