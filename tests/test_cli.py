@@ -114,6 +114,10 @@ def test_a_packed_set_has_the_fingerprint_of_its_folder(capsys, tmp_path, demo_d
         (["train", "alexnet"], "a new run needs --data DIR", 2),
         (["train", "alexnet", "--data", "nowhere"], "nowhere does not exist", 1),
         (["submit", "alexnet", "--data", "nowhere"], "no cluster is described", 2),
+        (["submit", "alexnet", "--data", "nowhere", "--seeds", "-1"], "argument --seeds", 2),
+        (["train", "alexnet", "--gpus", "2"], "`top1 submit RECIPE --local --gpus 2` starts so many", 2),
+        (["show", "mine.py"], "Name its variable: mine.py:NAME", 2),
+        (["show", "alexnet", "--nodes", "0"], "'0' is not a positive whole number", 2),
         (["leaderboard", "--runs", "nowhere"], "nowhere", 1),
         (["eval", "nowhere"], "nowhere is not a run folder", 1),
         (["sync", "nowhere"], "nowhere is not a run folder", 1),
@@ -170,6 +174,9 @@ def test_a_run_folder_of_another_recipe_is_left_alone(capsys, tmp_path, demo_dat
     assert (folder / "plan.json").read_bytes() == before
     text = sentence(capsys, "train", "lenet5", "--data", tmp_path, "--run", folder, code=1)
     assert "was planned with the data in" in text
+    for option, given in (("--seed", 1), ("--micro-batch", 8), ("--precision", "bf16"), ("--threads", 2)):
+        text = sentence(capsys, "train", "--run", folder, option, given, code=1)
+        assert f"not {given}. Leave {option} out to go on" in text
     (folder / "plan.json").write_text("{}")
     assert "is not a plan that this version reads" in sentence(capsys, "train", "--run", folder, code=1)
 

@@ -147,3 +147,19 @@ def test_the_same_plan_on_other_gpus_differs_in_hardware_alone():
     assert after.micro_batch * after.accumulation * after.gpus == 4096
     with pytest.raises(Top1Error, match="GPU counts that work"):
         replan(before, 24, threads=1)
+
+
+def test_what_comes_back_on_fewer_gpus_has_no_larger_passes():
+    from slurm.again import replan
+
+    before = plan_of("resnet50@goyal2017", 64)  # 8,192 images, 128 on each of 64
+    assert replan(before, 8, threads=1).micro_batch == before.micro_batch
+    assert replan(before, 8, threads=1).accumulation == 8 * before.accumulation
+
+
+@pytest.mark.parametrize("setting", [True, ""])
+def test_an_option_of_sbatch_without_a_value_is_passed_on(tmp_path, setting):
+    cluster = cluster_from_dict({"gpus_per_node": 1, "sbatch": {"contiguous": setting}}, "here")
+    request = Request(tmp_path, plan_of("alexnet", 1), nodes=1)
+    text = batch_text(cluster, job_of(cluster, [request], tmp_path, None, None))
+    assert "#SBATCH --contiguous" in text.splitlines()

@@ -31,3 +31,9 @@ def test_where_it_does_not_fit_a_smaller_part_of_the_batch_is_named(gpus, advice
     said = too_large(plan, {"device": "a GPU", "total_gib": 15.7})
     assert "256 images of 300 pixels needs more than the 15.7 GiB of a GPU" in said
     assert advice in said
+
+
+def test_no_micro_batch_is_advised_that_the_plan_would_refuse():
+    # Batch norm over 32 images on one GPU: nothing smaller holds whole groups.
+    plan = make_plan(recipes.get("bn_inception"), IMAGENET, id="x", gpus=1, micro_batch=32, seed=0, threads=1)
+    assert "Use a GPU with more memory" in too_large(plan, {"device": "a GPU", "total_gib": 15.7})

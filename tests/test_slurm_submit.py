@@ -72,6 +72,9 @@ def test_a_published_average_is_measured_after_its_runs_and_not_where_one_fails(
     _, said = site.submit(own["PAIR"], own["BAD"], "--gpus", 1, "--average")
     never = re.search(r"their average, job (\d+)", said)[1]
     runs, said = site.submit(own["PAIR"], "--seeds", 0, 1, "--gpus", 1, "--average")
+    averages = [row for row in rows_of(site) if row["run"] == "average of 2 pair"]
+    assert averages[-1]["job"] == re.search(r"their average, job (\d+)", said)[1]
+    assert averages[-1]["state"] == "pending"
     job, log = re.search(r"their average, job (\d+), after all of them, log (.+)$", said, re.M).groups()
     site.wait(runs[0], f"job {job} ended", lambda: site.state(job) in ENDED)
     assert site.state(job) == "COMPLETED", Path(log).read_text()
@@ -84,6 +87,12 @@ def test_a_published_average_is_measured_after_its_runs_and_not_where_one_fails(
     assert json.loads(again[again.index("{") :])["top1"] == result["top1"]
     site.wait(runs[0], f"job {never} ended", lambda: site.state(never) in ENDED)
     assert site.state(never) == "CANCELLED"
+    states = {row["job"]: row["state"] for row in rows_of(site) if row["job"] in (job, never)}
+    assert states == {never: "cancelled"}  # what was measured is among the runs, and no row of its own
+
+
+def rows_of(site):
+    return json.loads(top1("status", "--runs", site.home / "runs", "--json"))["runs"]
 
 
 def test_an_average_that_nobody_published_is_refused_before_anything_is_submitted(site, own):

@@ -12,7 +12,8 @@ from made_runs import make_run
 from pipeline import attempts
 from pipeline.cli import main
 from pipeline.journal import write_json
-from slurm.status import standing
+from slurm.queue import QueuedJob
+from slurm.status import LIVE, standing
 
 KEYS = {
     "run", "recipe", "job", "state", "reason", "attempt", "epoch", "step", "total_steps", "images_per_second",
@@ -65,6 +66,15 @@ def test_a_job_that_nobody_knows_any_more_is_lost_and_a_silent_queue_is_told(tmp
     assert standing(folder, {}).state == "lost"
     found = standing(folder, None)
     assert (found.job, found.state, found.reason) == ("77", "running", "SLURM does not answer")
+
+
+@pytest.mark.parametrize("state", ["CONFIGURING", "SUSPENDED", "REQUEUED"])
+def test_a_job_that_slurm_has_in_whatever_state_is_not_over(tmp_path, state):
+    folder = make_run(tmp_path, state="running")
+    attempts.note(folder, attempts.begin(folder, "77"), step=0)
+    found = standing(folder, {"77": QueuedJob("77", state, "None", "n1")})
+    assert found.state in LIVE
+    assert (state in found.reason, "on n1" in found.reason) == (True, True)
 
 
 def test_a_run_is_found_by_its_folder_and_by_its_job(tmp_path, capsys):

@@ -8,7 +8,7 @@ from made_runs import make_result, make_run
 
 from pipeline.cli import main
 from pipeline.commands.options import usual_runs
-from pipeline.errors import Top1Error
+from pipeline.errors import Top1Error, UsageError
 from pipeline.runs import home_of
 from slurm.queue import has_slurm
 
@@ -58,3 +58,13 @@ def test_a_description_of_slurm_that_is_gone_is_told_at_once(tmp_path, monkeypat
     (tmp_path / "runs").mkdir()
     assert main(["status", "--runs", str(tmp_path / "runs")]) == 0  # the run folders still tell much
     assert "SLURM_CONF names" in capsys.readouterr().err
+
+
+def test_local_runs_share_out_the_gpus_that_may_be_used(monkeypatch):
+    from slurm.submit import visible_gpus
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    assert visible_gpus() == [4, 6]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-1f2e")
+    with pytest.raises(UsageError, match="shares GPUs out by their numbers"):
+        visible_gpus()
