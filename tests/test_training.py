@@ -143,6 +143,18 @@ def test_the_weights_do_not_depend_on_how_the_batch_is_split(small_data, tmp_pat
             assert torch.allclose(found[name], tensor, rtol=1e-3, atol=1e-5), name
 
 
+def test_batch_norm_over_neighbouring_processes_trains_as_over_their_images_in_one(small_data, tmp_path):
+    # Statistics over 16 images: of one process's pass, or of two processes' passes of 8.
+    short = ("--set", "schedule.epochs=1", "--set", "schedule.milestones=()")
+    arguments = ("train", "resnet50@fb_torch+tiny", *short, "--data", small_data, *FAST)
+    run(*arguments, "--run", tmp_path / "one", "--micro-batch", 16)
+    run(*arguments, "--run", tmp_path / "two", "--micro-batch", 8, processes=2)
+    one, two = (
+        [r["train/loss"] for r in read(tmp_path / name)[0] if "train/loss" in r] for name in ("one", "two")
+    )
+    assert two[:3] == pytest.approx(one[:3], rel=1e-4)  # of five; rounding then grows
+
+
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on(small_data, tmp_path):
     folder = tmp_path / "run"
     arguments = ("train", "lenet5", "--data", small_data, *FAST, "--run", folder)
