@@ -17,7 +17,7 @@ from data_prep.asked import finished, source_of
 from data_prep.work import forget, only_one
 from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import SCHEMA, write_manifest
-from pipeline.data.sampling import epoch_order
+from pipeline.data.sampling import minival_split
 from pipeline.errors import Top1Error
 
 IMAGES = 25_000  # tan2021 §4.1: about 2% of the training images, reserved as minival
@@ -53,7 +53,7 @@ def make_minival(
         table = pq.read_table(source / BODY_NAME)
         train = table.filter(pc.equal(table["split"].cast(pa.string()), "train"))
         held_out = np.zeros(count, bool)
-        held_out[epoch_order(seed, 0, count)[:images]] = True
+        held_out[minival_split(count, images, seed)[1]] = True
         link = out / _SOURCE
         if link.is_symlink():  # of a run that was killed, maybe to another source
             link.unlink()

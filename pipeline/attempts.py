@@ -29,7 +29,6 @@ class Attempt:
     it ended by itself; one that was killed never says so."""
 
     number: int
-    began: float
     host: str
     pid: int
     pid_start: str | None
@@ -54,7 +53,6 @@ def read_attempts(folder: Path) -> list[Attempt]:
     return [
         Attempt(
             number=number,
-            began=facts.get("time", 0.0),
             host=facts.get("host", ""),
             pid=facts.get("pid", 0),
             pid_start=facts.get("pid_start"),

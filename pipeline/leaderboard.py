@@ -49,7 +49,7 @@ class Board:
 
 
 def make_board(runs_folder: str | Path, book: Mapping[str, Recipe], with_missing: bool = False) -> Board:
-    """Read every run and hold it against its targets.
+    """Read every run and hold it against its targets, comparable ones first, then by year.
 
     book: the recipes as published, by name. with_missing: add the targets that nothing was run for.
     Raises Top1Error where there is no such folder.
@@ -57,11 +57,6 @@ def make_board(runs_folder: str | Path, book: Mapping[str, Recipe], with_missing
     runs, problems = read_runs(runs_folder)
     missing = _missing(runs, book) if with_missing else []
     return Board(_sorted([*entries_of(runs, book), *missing]), problems)
-
-
-def rows(runs_folder: str | Path, book: Mapping[str, Recipe], with_missing: bool = False) -> list[Row]:
-    """Return the rows of `make_board`, comparable ones first, then by year."""
-    return make_board(runs_folder, book, with_missing).rows
 
 
 def entries_of(runs: Iterable[Run], book: Mapping[str, Recipe]) -> list[Entry]:

@@ -111,12 +111,12 @@ def network_of(found: Published, path: Path | None = None) -> nn.Module:
         )
     else:
         network = timm.create_model(found.name, pretrained=False, num_classes=found.classes)
-        tensors = _as_timm_loads(found, network, tensors)
+        tensors = _as_timm_loads(found, tensors)
     load_weights(network, tensors, path)
     return network
 
 
-def _as_timm_loads(found: Published, network: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+def _as_timm_loads(found: Published, tensors: dict[str, Any]) -> dict[str, Any]:
     """Leave out the background class of ported weights, as timm does."""
     config = timm.models.get_pretrained_cfg(found.name)
     offset = config.label_offset or 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,13 +112,6 @@ class Manifest:
         if numbers[-1] - first + 1 == count:
             return self._table.slice(first, count)
         return self._table.take(pa.array(numbers))
-
-    def entries_of(self, split: str) -> Iterator[Entry]:
-        """Yield every image of a split with its sha256, in the order of `split`; for `prep`."""
-        for batch in pq.ParquetFile(self.folder / BODY_NAME).iter_batches():
-            for row in batch.to_pylist():
-                if row["split"] == split:
-                    yield Entry(**{**row, "sha256": row["sha256"].hex()})
 
     def entries(self) -> Iterable[Mapping[str, Any]]:
         """Return every row with its sha256, as dictionaries; for `prep`, not for training."""
