@@ -20,6 +20,9 @@ def test_commands_look_where_the_cluster_has_its_runs(tmp_path, capsys, monkeypa
     for command in ("status", "leaderboard"):
         assert main([command, "--json"]) == 0
         assert str(run) in capsys.readouterr().out
+    name = str(run.relative_to(tmp_path / "scratch"))  # as status shows it
+    assert main(["compare", name, str(run)]) == 0
+    assert "nothing differs" in capsys.readouterr().out
     (tmp_path / "other.toml").write_text('gpus_per_node = 8\nruns = "elsewhere"\n')
     assert str(usual_runs(tmp_path / "other.toml")) == "elsewhere"
     assert main(["leaderboard", "--runs", "nowhere"]) == 1

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, add_runs, print_json
+from pipeline.commands.options import add_command, add_runs, print_json, run_folder
 
 
 def add(commands: Any) -> None:
@@ -18,11 +18,11 @@ def add(commands: Any) -> None:
     board.add_argument("--all", action="store_true", help="also recipes that have no run")
 
     compare = add_command(commands, "compare", _compare, "what differs between two runs, and in their curves")
-    compare.add_argument("first", type=Path, metavar="RUN", help="run folder")
-    compare.add_argument("second", type=Path, metavar="RUN", help="run folder")
+    compare.add_argument("first", type=run_folder, metavar="RUN", help="run folder")
+    compare.add_argument("second", type=run_folder, metavar="RUN", help="run folder")
 
     sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
-    sync.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    sync.add_argument("run", type=run_folder, metavar="RUN", help="run folder")
     sync.add_argument("--tracking", metavar="URI", help="MLflow's address (default: the plan's)")
     sync.add_argument("--experiment", default="top1", metavar="NAME", help="in MLflow (default top1)")
     sync.add_argument("--follow", action="store_true", help="go on until the run ends")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, add_device, positive, print_json, usual_runs
+from pipeline.commands.options import add_command, add_device, positive, print_json, run_folder, usual_runs
 from pipeline.errors import Top1Error, UsageError
 
 
@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
         help="with --weights FILE: an untrained classifier for the data's classes",
     )
     evaluate.add_argument(
-        "--ensemble", nargs="+", type=Path, metavar="RUN", help="average the networks of these runs"
+        "--ensemble", nargs="+", type=run_folder, metavar="RUN", help="average the networks of these runs"
     )
     evaluate.add_argument(
         "--runs", type=Path, help="where an ensemble's result goes (default: cluster.toml's, else runs)"
@@ -92,7 +92,7 @@ def _eval(options: argparse.Namespace) -> int:
     else:
         from pipeline.measure import measure_run
 
-        results = measure_run(setting, Path(options.what))
+        results = measure_run(setting, run_folder(options.what))
     return _print(results, options.json) if setting.ranks.is_main else 0
 
 
@@ -122,7 +122,7 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UsageError("--new-head belongs to --weights FILE.")
     if options.runs and not options.ensemble:
         raise UsageError("--runs says where the result of an --ensemble goes; leave it out.")
-    if not options.ensemble and not options.weights and not Path(options.what).exists():
+    if not options.ensemble and not options.weights and not run_folder(options.what).exists():
         import recipes
 
         if options.what in recipes.all_recipes():

@@ -91,6 +91,13 @@ def usual_runs(cluster: Path | None = None) -> Path:
     return Path(described.runs) if described and described.runs else RUNS
 
 
+def run_folder(text: str) -> Path:
+    """Read a run folder as people type it: its path, or its name as `top1 status` shows it."""
+    path = Path(text)
+    named = path if path.exists() else usual_runs() / text
+    return named if named.is_dir() else path
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     add_runs(parser)
     parser.add_argument(
@@ -105,7 +112,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init",
-        type=Path,
+        type=run_folder,
         metavar="RUN",
         help="begin with the weights of this finished run, or file",
     )

@@ -36,7 +36,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.gpus is not None:
         raise UsageError(
             f"train is one process. `top1 submit RECIPE --local --gpus {options.gpus}` starts so many on "
-            "this machine, as torchrun does with this command."
+            f"this machine; so does `torchrun --nproc-per-node {options.gpus} --no-python -- top1 train ...`."
         )
     task = slurm_task() if options.slurm else None
     if task and not options.run:
