@@ -94,7 +94,7 @@ def test_the_death_of_what_it_follows_ends_a_follower_though_its_request_hangs(
             followed.kill()
             begun = time.monotonic()
             assert follower.wait(30) == 1
-    assert 3 <= time.monotonic() - begun < 3 + 5
+    assert 3 <= time.monotonic() - begun < 3 + 25
     assert f"`top1 sync {folder}` delivers the rest" in log_of(folder)
 
 

