@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pipeline import own_network, runs
 from pipeline.choose import choose_recipe, with_start
 from pipeline.data.header import read_header
 from pipeline.errors import Top1Error, UsageError
+from pipeline.machine import cpus_allotted
 from pipeline.own_network import NETWORK
 from pipeline.plan import DataFacts, Plan, make_plan
 from recipes.schema import Recipe
@@ -72,7 +72,7 @@ def plan_for(recipe: Recipe, facts: DataFacts, options: argparse.Namespace, gpus
 
 def allotted_threads(processes: int) -> int:
     """Return the CPUs each of several processes may use of those the scheduler allotted to us."""
-    return max(1, len(os.sched_getaffinity(0)) // processes)
+    return max(1, cpus_allotted() // processes)
 
 
 def new_run(
