@@ -198,7 +198,8 @@ def _throw_away_passes(run: Run) -> None:
     # In the form of the first stage's batches, or what is compiled here would be compiled for this alone.
     stage = run.plan.stages[0]
     images = noise_batch(run.plan, stage.image_size, run.accelerator.device).images
-    set_dropout(run.network, stage.dropout)
+    if run.plan.recipe.progressive and run.plan.recipe.progressive.dropout:
+        set_dropout(run.network, stage.dropout)
     run.frozen.hold(0)
     for _ in range(START_UP_PASSES):
         outputs = outputs_of(run.model(images))

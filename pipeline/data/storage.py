@@ -25,6 +25,9 @@ from pipeline.errors import Top1Error
 _THREADS = 16  # they wait for storage more than they work: at 10 ms a read, 1,600 images a second
 _IMAGES_PER_TASK = 8  # fewer tasks than images: a task costs about as much as a read from the page cache
 
+# CMYK too: that DALI turns it into RGB as Pillow does is only known of its CPU decoder (2.4).
+_BY_PILLOW = Flag.BY_PILLOW | Flag.CMYK
+
 NOTHING: Content = np.zeros(0, np.uint8)
 
 
@@ -67,7 +70,7 @@ class Storage:
         if not len(content):
             raise ValueError("it is empty")
         size = tuple(self._split.sizes[index].tolist())
-        if self._split.flags[index] & Flag.BY_PILLOW or parsed_size(content) != size:
+        if self._split.flags[index] & _BY_PILLOW or parsed_size(content) != size:
             return as_bitmap(content, size)
         return content
 
@@ -80,7 +83,7 @@ class Storage:
         if self._split.pack is None:
             bulk_read.close_files(given)
         plain = bulk_read.are_plain_jpegs(pieces, counts, self._split.sizes[indices])
-        plain &= (files != bulk_read.NO_FILE) & (self._split.flags[indices] & Flag.BY_PILLOW == 0)
+        plain &= (files != bulk_read.NO_FILE) & (self._split.flags[indices] & _BY_PILLOW == 0)
         ends = np.cumsum(counts).tolist()
         return [
             pieces[end - count : end] if good else self._read_or_nothing(index)
