@@ -83,7 +83,7 @@ def visible_gpus() -> list[int]:
     if named is None:
         return list(range(len(gpu_models())))
     try:
-        return [int(number) for number in named.split(",") if number.strip()]
+        return [int(number) for number in named.split(",") if number.strip() not in ("", "-1")]
     except ValueError:
         raise UsageError(
             f"CUDA_VISIBLE_DEVICES is {named!r}, and --local shares GPUs out by their numbers. Set it to "

@@ -42,14 +42,10 @@ def add_science(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_machine(
-    parser: argparse.ArgumentParser,
-    gpus: str | None = "training processes (default 1)",
-    default: int | None = 1,
-) -> None:
-    """Add what describes the machine. gpus: what --gpus means, None where it is not given."""
+def add_machine(parser: argparse.ArgumentParser, gpus: str = "training processes (default 1)") -> None:
+    """Add what describes the machine. gpus: what --gpus means; empty where it is not given."""
     if gpus:
-        parser.add_argument("--gpus", type=positive, default=default, help=gpus)
+        parser.add_argument("--gpus", type=positive, default=1, help=gpus)
     parser.add_argument("--micro-batch", type=positive, help="images a GPU is given at once")
     parser.add_argument("--seed", type=seed_number, default=0, help="seed of the run (default 0)")
     parser.add_argument(
