@@ -241,7 +241,7 @@ def test_a_curve_that_makes_no_sense_is_refused():
 # ---------------------------------------------------------------- beginning and ending
 
 
-def test_a_warning_is_logged_once_where_it_begins_and_once_where_it_ends(tmp_path, monkeypatch):
+def test_a_warning_is_logged_once_where_it_begins_and_once_where_it_ends(monkeypatch):
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.0)
     given = records(losses=[*noisy(2.5, 30), *[6.9] * 4, *noisy(2.5, 5)])
     seen = Watch(PLAN, [], [0], 0)

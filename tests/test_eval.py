@@ -113,7 +113,7 @@ def test_each_protocol_leaves_its_classes_and_confusions_as_files(trained):
     assert wrong == 40 - round(correct)
 
 
-def test_two_processes_give_the_numbers_of_one(trained, capsys):
+def test_two_processes_give_the_numbers_of_one(trained):
     folder = trained / "runs" / "mine" / "a"
     asked = ("eval", str(folder), *CPU, "--batch", "7", "--json")
     with socket.socket() as probe:
@@ -239,7 +239,7 @@ def test_a_file_of_weights_is_measured_under_the_recipes_targets(trained, small,
     assert [one["top1"] for one in json.loads(out)["results"]] == [one["top1"] for one in found]
 
 
-def test_mistakes_get_one_sentence_and_change_nothing(trained, small, demo_data, capsys, tmp_path):
+def test_mistakes_get_one_sentence_and_change_nothing(trained, small, capsys, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(trained / "runs" / "mine" / "a", folder)
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.pth")

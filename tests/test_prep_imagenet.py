@@ -150,7 +150,7 @@ def test_odd_training_images_are_mended_listed_and_look_as_before(whole, as_publ
     assert sorted(changed) == sorted(line.partition(": ")[0] for line in repairs)
 
 
-def test_validation_images_are_never_touched(paths, published, tmp_path):
+def test_validation_images_are_never_touched(tmp_path):
     images = val_images()
     name = next(iter(images))
     images[name] = jpeg(1, exif=_turned())
@@ -218,7 +218,7 @@ def test_on_the_command_line_other_archives_need_a_word_and_are_not_official(pat
     assert read_header(tmp_path / "out").command.startswith("top1 prep imagenet --out")
 
 
-def test_missing_images_are_counted_by_class(paths, tmp_path):
+def test_missing_images_are_counted_by_class(tmp_path):
     tars = {f"{wnid}.tar": tar_of(train_images(wnid)) for wnid in WNIDS[1:]}
     few = dict(list(train_images(WNIDS[0]).items())[:-2])
     archives = rebuilt(tmp_path, train=tar_of({**tars, f"{WNIDS[0]}.tar": tar_of(few)}))

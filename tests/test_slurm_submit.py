@@ -207,7 +207,7 @@ def test_where_the_description_has_no_cpus_slurm_is_asked(site, own):
     assert "#SBATCH --cpus-per-task=2\n" in said  # nodes of 4 CPUs and 2 GPUs
 
 
-def test_the_plain_script_is_the_one_that_is_written(tmp_path):
+def test_the_plain_script_is_the_one_that_is_written():
     from slurm.batch import plain_script
 
     assert (ROOT / "slurm" / "train.sbatch").read_text() == plain_script()

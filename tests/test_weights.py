@@ -172,7 +172,7 @@ def test_a_file_that_is_not_there_is_named_with_where_it_comes_from(caches):
         network_of(published("timm", "resnet10t"))
 
 
-def test_torchvisions_file_is_found_in_its_cache_and_gives_its_network(caches, monkeypatch):
+def test_torchvisions_file_is_found_in_its_cache_and_gives_its_network(caches):
     torch.manual_seed(5)
     theirs = torchvision.models.shufflenet_v2_x0_5().eval()
     found = published("torchvision", "shufflenet_v2_x0_5")
