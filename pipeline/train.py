@@ -237,7 +237,9 @@ def finish(run: Run) -> None:
     """Measure every target under its own protocol and write the weights and the result."""
     recipe = run.plan.recipe
     reestimate(run)
-    if run.accelerator.mixed_precision != "no":  # as `top1 eval` measures it again
+    if run.accelerator.device.type == "cuda" or run.accelerator.mixed_precision != "no":
+        # As `top1 eval` measures it again.
+        torch.backends.cuda.matmul.allow_tf32 = False
         run.accelerator.unwrap_model(run.network, keep_fp32_wrapper=False)
         run.precise = True
         run.scores.clear()
