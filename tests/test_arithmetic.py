@@ -41,14 +41,21 @@ def plan_of(demo_data):
 
 
 class DoubleLoader:
-    """The run's own batches in float64, and a copy of each for the loop to compare with."""
+    """The run's own batches in float64, and a copy of each for the loop to compare with.
+
+    With some noise: the digits' background is of one colour, and where the largest of equal values is found
+    is for rounding to say, at which two ways of adding up the same part.
+    """
 
     def __init__(self, loader):
         self.loader, self.seen = loader, []
+        self.noise = torch.Generator().manual_seed(0)
 
     def batches(self, first_step, end_step):
         for batch in self.loader.batches(first_step, end_step):
-            batch = replace(batch, images=batch.images.double())
+            images = batch.images.double()
+            images += 0.01 * torch.randn(images.shape, generator=self.noise, dtype=torch.double)
+            batch = replace(batch, images=images)
             self.seen.append(replace(batch, images=batch.images.clone()))  # mixing works in place
             yield batch
 
