@@ -208,6 +208,8 @@ ALEXNET_OWT = Recipe(
     departures=(
         "Biases learn at the rate of the weights; the author's begin at twice that and end at a tenth of it.",
         "One mean per channel is subtracted, not the mean image.",
+        "Colours vary by the variances that fb.resnet.torch has of ImageNet's components; the author's code "
+        "has standard deviations, 2 to 17 times as much, and divides training images by 1.1.",
     ),
 )
 

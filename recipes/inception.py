@@ -371,7 +371,8 @@ _REPLICAS = "Gradients of all replicas are averaged at every step; the authors' 
 _BOXES = "Windows are drawn without bounding boxes of objects, and resized by one kernel instead of four."
 _COLOUR = (
     "Colours are distorted in any of the orders, not two of them; contrast turns about the mean of the grey "
-    "image, and brightness is added last and not cut off at white."
+    "image, saturation is blended with grey and not scaled in HSV, and brightness is added last and not cut "
+    "off at white."
 )
 _SCALE = "Batch norm has a learned scale; the authors' code has none before a ReLU."
 _UNPUBLISHED_V4 = (
@@ -399,6 +400,7 @@ INCEPTION_V3 = Recipe(
             TruncatedNormal(std=0.1),  # google_inception inception_model.py
             layers=(
                 LayerStart("AuxLogits.conv1.conv", TruncatedNormal(std=0.01)),  # google_inception
+                LayerStart("fc", TruncatedNormal(std=0.01)),  # google_inception ops.py
                 LayerStart("AuxLogits.fc", TruncatedNormal(std=0.001)),  # google_inception
             ),
         ),

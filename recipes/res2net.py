@@ -204,7 +204,8 @@ _V1B_SCHEDULE = Steps(
 
 _V1B_DEPARTURES = (
     "The authors never released how v1b was trained; the CutMix paper's training of ResNet-50 stands in, "
-    "with the label smoothing of their code for Res2Net-50.",
+    "with the label smoothing of their code for Res2Net-50. Its code also jitters colours, lights, and has "
+    "Nesterov's momentum and one box for a batch; here each image has its own, and a partner among eight.",
     *_DEPARTURES,
 )
 

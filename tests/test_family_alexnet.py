@@ -105,6 +105,12 @@ def test_response_normalization_is_torchs_layer_and_has_its_gradient(channels):
     torch.testing.assert_close(*found)
 
 
+def test_strong_responses_are_normalized_in_half_precision_too():
+    x = torch.full((1, 8, 2, 2), 200.0)
+    norm = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+    assert torch.allclose(norm(x.half()).float(), norm(x), rtol=2e-3)
+
+
 def test_every_published_number_is_there_with_what_it_needs():
     found = {(t.top1, t.top5, t.ensemble, t.extra_data == "none") for t in recipes.get("alexnet").targets}
     # krizhevsky2012 Table 2, validation columns.

@@ -98,7 +98,8 @@ def test_a_deeper_network_takes_four_convolutions_and_the_classifier_of_a(name):
         ("vgg16@s384", 3, 1e-3),
         ("vgg19", 48, 1e-5),
         ("vgg19@torchvision", 3, 0.01),
-        ("vgg16_bn@torchvision", 60, 1e-4),
+        ("vgg16_bn@torchvision", 3, 0.1),
+        ("vgg16_bn@torchvision", 60, 1e-3),
     ],
 )
 def test_the_rate_is_the_papers(name, epoch, expected):

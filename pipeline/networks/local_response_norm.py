@@ -20,7 +20,8 @@ class LocalResponseNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         channels, margin = x.shape[1], self.size // 2
-        squares = functional.pad(x * x, (0, 0, 0, 0, margin, margin))
+        whole = x.to(torch.promote_types(x.dtype, torch.float32))  # five squares of 115 overflow fp16
+        squares = functional.pad(whole * whole, (0, 0, 0, 0, margin, margin))
         total = squares[:, :channels]
         for first in range(1, self.size):
             total = total + squares[:, first : first + channels]
