@@ -39,9 +39,11 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     assert second.step == first.end_step
     assert second.restart == 1
 
-    # Preempted by a partition of higher priority, with nothing but SIGTERM.
-    site.slurm("sbatch", "-p", "hi", "-w", ",".join(site.nodes(job)), "-N", 2, "--gpus-per-node=1", "-t", 1,
-               "-o", "/dev/null", "--wrap", "sleep 1")  # fmt: skip
+    # Preempted by a partition of higher priority, with nothing but SIGTERM. It wants the GPU that the other
+    # run leaves on these nodes, or both where SLURM has put this one on nodes of its own.
+    gpus = 1 if site.nodes(job) == site.nodes(job_of(unbroken)) else 2
+    site.slurm("sbatch", "-p", "hi", "-w", ",".join(site.nodes(job)), "-N", 2, f"--gpus-per-node={gpus}",
+               "-t", 1, "-o", "/dev/null", "--wrap", "sleep 1")  # fmt: skip
     site.wait_for_step(run, 40, attempt=3)
     _, second, third = read_attempts(run)
     assert second.reason == "told to end"
