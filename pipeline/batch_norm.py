@@ -47,9 +47,11 @@ def set_constants(network: nn.Module, norm: BatchNorm) -> None:
 def _own_group(ranks: int, rank: int, world: int) -> str:
     """Create all groups of `ranks` neighbours, as torch demands of every rank; return one's own by name."""
     for first in range(0, world, ranks):
-        _GROUPS[f"{first} to {first + ranks - 1}"] = dist.new_group(range(first, first + ranks))
-    first = rank - rank % ranks
-    return f"{first} to {first + ranks - 1}"
+        group = dist.new_group(range(first, first + ranks))
+        if first <= rank < first + ranks:
+            own = f"from rank {first}"
+            _GROUPS[own] = group
+    return own
 
 
 _GROUPS: dict[str, dist.ProcessGroup] = {}
@@ -83,13 +85,12 @@ def _(gradient: Tensor, group: str) -> Tensor:
 
 
 def _keep_group(ctx: Any, inputs: tuple[Tensor, str, int], output: Tensor) -> None:
-    _, ctx.group, ctx.ranks = inputs
+    _, ctx.group, _ = inputs
 
 
 def _gathered_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
     """Return what the losses of all ranks say of this rank's statistics."""
-    first = int(ctx.group.partition(" ")[0])
-    return _total(gradient, ctx.group)[dist.get_rank() - first], None, None
+    return _total(gradient, ctx.group)[dist.get_rank(_GROUPS[ctx.group])], None, None
 
 
 _gather.register_autograd(_gathered_backward, setup_context=_keep_group)
