@@ -13,3 +13,8 @@ def weights(folder):
 def losses(folder):
     """Return the (step, loss) of each log line."""
     return [(r["step"], r["train/loss"]) for r in read(folder)[0] if "train/loss" in r]
+
+
+def last_step(folder):
+    """Return the step of the last line of a run's log."""
+    return read(folder)[0][-1]["step"]

@@ -101,6 +101,16 @@ class Site:
 
         self.wait(run, f"step {step} in attempt {attempt}", reached)
 
+    def wait_for_attempt(self, run, number, steps=8):
+        """Return the attempts of a run once its `number`-th has trained some steps and saved."""
+        self.wait(
+            run,
+            f"attempt {number}",
+            lambda: len(read_attempts(run)) >= number and read_attempts(run)[-1].step is not None,
+        )
+        self.wait_for_step(run, read_attempts(run)[-1].step + steps, number)
+        return read_attempts(run)
+
     def pid(self, run, rank):
         """Return the process of a rank, once it is there: tasks that crashed are being started again."""
         self.wait(run, f"a process of rank {rank}", lambda: rank in pids_of(run))
@@ -133,6 +143,7 @@ def pids_of(run):
         try:
             variables = dict(v.split("=", 1) for v in (path / "environ").read_text().split("\0") if "=" in v)
             command = (path / "cmdline").read_text()
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
         except (OSError, UnicodeDecodeError):
             continue
         own = {name: variables.get(name) for name in ("SLURM_CONF", "SLURM_JOB_ID")}
@@ -143,5 +154,6 @@ def pids_of(run):
             and "submitit.core._submit" in command
             and "srun" not in command
         ):
-            found[int(variables["SLURM_PROCID"])] = int(path.name)
-    return found
+            found[int(path.name)] = (int(parent), int(variables["SLURM_PROCID"]))
+    # A child that a process has just forked looks like it until it becomes another program.
+    return {rank: pid for pid, (parent, rank) in found.items() if parent not in found}

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from run_results import losses, weights
+from run_results import last_step, losses, weights
 from slurm_jobs import job_of, pids_of
 
 from pipeline.attempts import read_attempts
@@ -13,9 +13,11 @@ from slurm.dev_processes import recorded
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
-# Two processes on two nodes; dropout included, so that its seeding is part of what must come back.
-RUN = ("alexnet", "--tiny", "--nodes", 2, "--gpus", 1, "--checkpoint-every", 3, "--set", "schedule.epochs=30",
-       "--set", "schedule.milestones=(20,)")  # fmt: skip
+# Two processes on two nodes; dropout included, so that its seeding is part of what must come back. More steps
+# than what happens to it takes, also where training goes on fast while this test waits for its turn.
+STEPS, EVERY = 200, 3
+RUN = ("alexnet", "--tiny", "--nodes", 2, "--gpus", 1, "--checkpoint-every", EVERY,
+       "--set", f"schedule.epochs={STEPS // 5}", "--set", "schedule.milestones=(30,)")  # fmt: skip
 
 
 def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroken_one(site):
@@ -30,11 +32,10 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
 
     # A time limit nears: agreed, saved at that very step, back to the queue.
     site.wait_for_step(unbroken, 1)
-    site.wait_for_step(run, 10)
+    site.wait_for_step(run, 8)
     assert nodes == site.nodes(job_of(unbroken))
     site.slurm("scancel", "--signal=USR2", job)
-    site.wait_for_step(run, 20, attempt=2)
-    first, second = read_attempts(run)
+    first, second = site.wait_for_attempt(run, 2)
     assert first.reason == "told to go on later"
     assert second.step == first.end_step
     assert second.restart == 1
@@ -44,34 +45,33 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     gpus = 1 if site.nodes(job) == site.nodes(job_of(unbroken)) else 2
     site.slurm("sbatch", "-p", "hi", "-w", ",".join(site.nodes(job)), "-N", 2, f"--gpus-per-node={gpus}",
                "-t", 1, "-o", "/dev/null", "--wrap", "sleep 1")  # fmt: skip
-    site.wait_for_step(run, 40, attempt=3)
-    _, second, third = read_attempts(run)
+    _, second, third = site.wait_for_attempt(run, 3)
     assert second.reason == "told to end"
     assert third.step == second.end_step
     assert third.restart == 2
 
     # A rank is killed: started again in the same allocation, from the last checkpoint.
+    reached = last_step(run)
     os.kill(site.pid(run, 1), signal.SIGKILL)
-    site.wait_for_step(run, 60, attempt=4)
-    fourth = read_attempts(run)[3]
+    fourth = site.wait_for_attempt(run, 4)[-1]
     assert fourth.restart == 2
-    assert 39 <= fourth.step <= 60
+    assert fourth.step >= max(third.step, reached - 2 * EVERY)  # the newest may not have been complete
 
     # A rank hangs: the others notice after step_seconds, and all are started again.
+    reached = last_step(run)
     os.kill(site.pid(run, 1), signal.SIGSTOP)
-    site.wait_for_step(run, 80, attempt=5)
-    fourth, fifth = read_attempts(run)[3:]
+    *_, fourth, fifth = site.wait_for_attempt(run, 5)
     assert "timed out" in fourth.reason.lower()
-    assert (fifth.restart, fifth.step >= 57) == (2, True)
+    assert fifth.restart == 2
+    assert fifth.step >= reached - 2 * EVERY
 
     # A node is lost: SLURM finds out and puts the job on others.
     site.wait_for_end(unbroken)
-    lost = site.nodes(job)[1]
+    reached, lost = last_step(run), site.nodes(job)[1]
     dev_cluster.kill_node(site.folder, lost)
-    site.wait_for_step(run, 100, attempt=6)
-    sixth = read_attempts(run)[-1]
+    sixth = site.wait_for_attempt(run, 6)[-1]
     assert sixth.restart == 3
-    assert sixth.step >= 78
+    assert sixth.step >= reached - 2 * EVERY
     assert lost not in site.nodes(job)
 
     site.wait_for_end(run)
@@ -80,7 +80,7 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     assert site.slurm("scontrol", "show", "node", "-d").count("GresUsed=gpu:0") == 4
     assert len(read_attempts(unbroken)) == 1
     assert losses(run) == losses(unbroken)  # every step once, with the same loss
-    assert [step for step, _ in losses(run)] == list(range(1, 151))
+    assert [step for step, _ in losses(run)] == list(range(1, STEPS + 1))
     assert weights(run) == weights(unbroken)
 
 
