@@ -42,6 +42,12 @@ _SINGLE_CROP_224 = Evaluation(
     resize=(256,),  # not in ioffe2015; the least of the 144 crops' sides
     crop=224,  # ioffe2015 Figure 5
 )
+_SLIM_WINDOW_224 = Evaluation(
+    window="inception",  # slim inception_preprocessing.py
+    resize=(224,),  # slim inception_v2.py: default_image_size
+    crop=224,  # slim inception_v2.py: default_image_size
+    antialias=False,  # slim inception_preprocessing.py: resize_bilinear
+)
 _CROPS_144_224 = Evaluation(
     views="crops_144",  # ioffe2015 §4.2.3, as szegedy2014 §7
     resize=(256, 288, 320, 352),  # szegedy2014 §7
@@ -105,11 +111,13 @@ _REGULARIZATION_REDUCED = Regularization(
     weight_decay=4e-5,  # not in ioffe2015; slim inception_utils.py
     decay_norm=False,  # not in ioffe2015; slim inception_utils.py
     decay_bias=False,  # not in ioffe2015; slim inception_utils.py
+    decay_depthwise=False,  # not in ioffe2015; slim inception_utils.py: conv2d and fully_connected alone
 )
 _REGULARIZATION_FULL = Regularization(
     weight_decay=2e-4,  # ioffe2015 §4.2.1: five times that of the accelerated networks
     decay_norm=False,  # not in ioffe2015; slim inception_utils.py
     decay_bias=False,  # not in ioffe2015; slim inception_utils.py
+    decay_depthwise=False,  # not in ioffe2015; slim inception_utils.py: conv2d and fully_connected alone
     dropout=0.4,  # ioffe2015 §4.2.3: that of the original Inception
 )
 _SYNCHRONOUS = "Gradients of a batch are averaged; the authors' descent was distributed and asynchronous."
@@ -128,8 +136,11 @@ _UNDISTORTED = (
 )
 _UNSTATED = (
     "Momentum, weight decay, decay of the rate and the start of the weights are those of the released code; "
-    "the paper does not give them."
+    "the paper does not give them. That code decays no part of the separable first layer; here its 1x1 half "
+    "decays."
 )
+# What is known of the weights that Google released with its code: README.md says "trained internally".
+_RELEASED = "Weights that Google released without saying how it trained them."
 
 BN_INCEPTION = Recipe(
     name="bn_inception",
@@ -176,6 +187,16 @@ BN_INCEPTION = Recipe(
             evaluation=_CROPS_144_224,
             ensemble=6,  # ioffe2015 Figure 4
             note="§4.2.3 changes each of the six: its start, dropout of 5 or 10%, where norm stands.",
+        ),
+        Target(
+            top1=73.9,  # slim README.md
+            top5=91.8,  # slim README.md
+            source=SLIM,
+            where="README.md, Inception V2, the released checkpoint",
+            evaluation=_SLIM_WINDOW_224,
+            confidence="medium",
+            note="Weights that Google released without saying how it trained them. Their first layer has a "
+            "bias and no batch norm.",
         ),
     ),
     departures=(_SYNCHRONOUS, _LAYOUT, _HEADLESS, _UNDISTORTED, _UNSTATED),
@@ -302,6 +323,12 @@ _WINDOW_299 = Evaluation(
     crop=299,  # szegedy2015 §8
     antialias=False,  # google_inception image_processing.py: resize_bilinear
     without_blacklist=True,  # szegedy2015 §10
+)
+_SLIM_WINDOW_299 = Evaluation(
+    window="inception",  # slim inception_preprocessing.py
+    resize=(299,),  # slim inception_v3.py: default_image_size
+    crop=299,  # slim inception_v3.py: default_image_size
+    antialias=False,  # slim inception_preprocessing.py: resize_bilinear
 )
 _CROPS_144_299 = Evaluation(
     views="crops_144",  # szegedy2015 §10, as szegedy2014 §7
@@ -451,6 +478,15 @@ INCEPTION_V3 = Recipe(
             ensemble=4,  # szegedy2015 Table 5
             confidence="medium",
         ),
+        Target(
+            top1=78.0,  # slim README.md
+            top5=93.9,  # slim README.md
+            source=SLIM,
+            where="README.md, Inception V3, the released checkpoint, all images",
+            evaluation=_SLIM_WINDOW_299,
+            confidence="medium",
+            note=_RELEASED,
+        ),
     ),
     departures=(_REPLICAS, _BOXES, _COLOUR, _SCALE),
 )
@@ -508,6 +544,15 @@ INCEPTION_V4 = Recipe(
             members=("inception_v4", "inception_resnet_v2", "inception_resnet_v2", "inception_resnet_v2"),
             confidence="medium",
         ),
+        Target(
+            top1=80.2,  # slim README.md
+            top5=95.2,  # slim README.md
+            source=SLIM,
+            where="README.md, Inception V4, the released checkpoint, all images",
+            evaluation=_SLIM_WINDOW_299,
+            confidence="medium",
+            note=_RELEASED,
+        ),
     ),
     departures=(_REPLICAS, _BOXES, _COLOUR, _SCALE, _UNPUBLISHED_V4, _NO_HEAD),
 )
@@ -558,6 +603,15 @@ INCEPTION_RESNET_V2 = Recipe(
             source=SZEGEDY_2016,
             where="Table 4 (AAAI Table 3), Inception-ResNet-v2, 144 crops, all images",
             evaluation=_CROPS_144_299,
+        ),
+        Target(
+            top1=80.4,  # slim README.md
+            top5=95.3,  # slim README.md
+            source=SLIM,
+            where="README.md, Inception-ResNet-v2, the released checkpoint, all images",
+            evaluation=_SLIM_WINDOW_299,
+            confidence="medium",
+            note=_RELEASED,
         ),
     ),
     departures=(

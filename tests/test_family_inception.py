@@ -6,8 +6,9 @@ from torch import nn
 
 import recipes
 from pipeline import models
-from pipeline.networks.bn_inception import _ORDER, BNInception
+from pipeline.networks.bn_inception import _ORDER, BNInception, Conv, Halving
 from pipeline.networks.inception_v3 import InceptionV3
+from pipeline.optim import make_optimizer
 from pipeline.schedule import lr_at
 
 BOOK = {name: r for name, r in recipes.all_recipes().items() if r.family == "Inception"}
@@ -49,6 +50,45 @@ def test_its_first_layer_is_separable_with_multiplier_8():
     network = BNInception(width=0.25)
     assert network.depthwise1.weight.shape == (24, 1, 7, 7)
     assert network.depthwise1.groups == 3
+
+
+def test_it_has_as_many_variables_as_slim_counts_of_its_own():
+    # inception_v2_test.py: 10,173,112 without the classifier. There a normalized channel has three numbers
+    # (beta, mean, variance; no gamma), and the 64 of the first layer have a bias instead.
+    with torch.device("meta"):
+        network = BNInception(num_classes=0)
+    weights = sum(m.weight.numel() for m in network.modules() if isinstance(m, nn.Conv2d))
+    normalized = sum(m.num_features for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    assert weights + 3 * (normalized - 64) + 64 == 10_173_112
+
+
+@pytest.mark.parametrize("side", [5, 6])
+def test_branches_that_halve_a_map_look_at_the_same_places(side):
+    module = Halving(2, (1, 1, 1, 1), Conv).eval()
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.ones_(layer.weight)
+    lit = [torch.zeros(1, 2, side, side) for _ in range(side)]
+    for place, maps in enumerate(lit):
+        maps[..., place, place] = 1
+    # TensorFlow's SAME: windows of 3 begin at 0, 2, 4 of an even side, at -1, 1, 3 of an odd one.
+    first = -(side % 2)
+    for place, maps in enumerate(lit):
+        three, double3, _, pooled = module(maps)[0]
+        windows = range((side + 1) // 2)
+        expected = [0 <= place - first - 2 * w < 3 for w in windows]
+        assert (pooled.diagonal() > 0).tolist() == (three.diagonal() > 0).tolist() == expected
+        assert (double3.diagonal() > 0).tolist() == [-1 <= place - first - 2 * w < 4 for w in windows]
+
+
+def test_the_depthwise_half_of_its_first_layer_does_not_decay():
+    recipe = BOOK["bn_inception"]
+    with torch.device("meta"):
+        network = build("bn_inception")
+    optimizer = make_optimizer(network, recipe.optimizer, recipe.regularization)
+    decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decays[id(network.depthwise1.weight)] == 0.0
+    assert decays[id(network.conv2[0].weight)] == 4e-5
 
 
 def test_without_batch_norm_convolutions_have_a_bias_instead():
@@ -155,6 +195,7 @@ def test_every_published_number_is_there_under_its_protocol():
         ("bn_inception", 74.8, 92.18, "single_crop", 1, 50_000),
         ("bn_inception", 78.01, 94.18, "crops_144", 1, 50_000),
         ("bn_inception", 79.9, 95.1, "crops_144", 6, 50_000),
+        ("bn_inception", 73.9, 91.8, "single_crop", 1, 50_000),
         ("bn_inception@x5", 73.0, None, "single_crop", 1, 50_000),
         ("bn_inception@baseline", 72.7, None, "single_crop", 1, 50_000),
         ("bn_inception@nobn", 72.2, None, "single_crop", 1, 50_000),
@@ -162,12 +203,22 @@ def test_every_published_number_is_there_under_its_protocol():
         ("inception_v3", 81.23, 95.8, "crops_144", 1, 48_238),
         ("inception_v3", 81.1, 95.7, "crops_144", 1, 50_000),
         ("inception_v3", 82.8, 96.42, "crops_144", 4, 48_238),
+        ("inception_v3", 78.0, 93.9, "single_crop", 1, 50_000),
         ("inception_v4", 80.0, 95.0, "single_crop", 1, 48_238),
         ("inception_v4", 82.3, 96.2, "crops_144", 1, 50_000),
         ("inception_v4", 83.6, 96.9, "crops_144", 4, 50_000),
+        ("inception_v4", 80.2, 95.2, "single_crop", 1, 50_000),
         ("inception_resnet_v2", 80.1, 95.1, "single_crop", 1, 48_238),
         ("inception_resnet_v2", 82.2, 96.3, "crops_144", 1, 50_000),
+        ("inception_resnet_v2", 80.4, 95.3, "single_crop", 1, 50_000),
     }
     for recipe in BOOK.values():
         for target in recipe.targets:
             assert target.evaluation.without_blacklist == (target.images == 48_238)
+
+
+def test_figures_of_googles_released_weights_say_so_and_have_its_window():
+    for name in ("bn_inception", "inception_v3", "inception_v4", "inception_resnet_v2"):
+        (target,) = [t for t in BOOK[name].targets if t.source.key == "slim"]
+        assert target.note.startswith("Weights that Google released without saying how it trained them.")
+        assert (target.confidence, target.evaluation.window) == ("medium", "inception")

@@ -2,12 +2,16 @@
 
 Figure 5 of the paper lists a pool projection of 128 for 4c and 4d, which makes 608 channels where its output
 column says 576; the released code has 96 there (tensorflow/models:research/slim/nets/inception_v2.py).
+Padding is that code's too, TensorFlow's SAME, so that all branches of a module see the same places; Caffe's
+copies of the network have the convolutions of stride 2 in 3c and 4e a pixel above and left of the pooling.
+The released network's first layer has a bias and no batch norm; here it is normalized like all layers.
 """
 
 from collections.abc import Callable
 from functools import partial
 
 import torch
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -32,7 +36,8 @@ class Conv(nn.Sequential):
     """Convolution, batch norm, ReLU; without batch norm the convolution has a bias."""
 
     def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, norm: bool = True) -> None:
-        conv = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, bias=not norm)
+        kind = Conv2dSame if stride > 1 else nn.Conv2d  # with stride 1 SAME is the same on all sides
+        conv = kind(inputs, outputs, size, stride, padding=size // 2, bias=not norm)
         between = nn.BatchNorm2d(outputs) if norm else nn.Identity()
         super().__init__(conv, between, nn.ReLU(inplace=True))
 
@@ -99,7 +104,7 @@ class BNInception(nn.Module):
         conv = partial(Conv, norm=batch_norm)
         c1, channels = round(64 * width), round(192 * width)
         # §4.1's footnote of Figure 5: a separable first layer with depth multiplier 8.
-        self.depthwise1 = nn.Conv2d(3, 24, 7, stride=2, padding=3, groups=3, bias=False)
+        self.depthwise1 = Conv2dSame(3, 24, 7, stride=2, groups=3, bias=False)
         self.conv1 = conv(24, c1, 1)
         self.conv2_reduce = conv(c1, c1, 1)
         self.conv2 = conv(c1, channels, 3)
@@ -124,5 +129,5 @@ class BNInception(nn.Module):
 
 
 def _pool(x: Tensor) -> Tensor:
-    """Halve a map: 3x3 with stride 2, positions rounded up as TensorFlow's padding gives them."""
-    return functional.max_pool2d(x, 3, 2, ceil_mode=True)
+    """Halve a map: 3x3 with stride 2 and SAME padding, which an even side has at its end alone."""
+    return functional.max_pool2d(x, 3, 2, padding=(x.shape[2] % 2, x.shape[3] % 2), ceil_mode=True)
