@@ -19,6 +19,7 @@ from recipes.schema import (
     Target,
 )
 from recipes.sources import (
+    CAFFE,
     CUDA_CONVNET2,
     KRIZHEVSKY_2012,
     KRIZHEVSKY_2014,
@@ -270,6 +271,83 @@ ALEXNET_HALF = Recipe(
     departures=(
         "The network is one of the paper's two towers; the paper gives no accuracy of it.",
         "The rate falls at fixed epochs; the authors lowered it by hand.",
+        "One mean per channel is subtracted, not the mean image.",
+    ),
+)
+
+_SQUASHED = Evaluation(
+    resize=(256,),  # caffe create_imagenet.sh
+    squash=True,
+    crop=227,  # caffe models/bvlc_alexnet/train_val.prototxt
+)
+
+ALEXNET_BVLC = Recipe(
+    name="alexnet@bvlc",
+    family="AlexNet",
+    year=2014,  # caffe
+    sources=(CAFFE, KRIZHEVSKY_2012, MEASURED),
+    model=Model(
+        "top1:alexnet",
+        parameters=60_965_224,  # measured; krizhevsky2012 abstract: 60 million
+        gmacs=0.724,  # measured; not in krizhevsky2012
+        gmacs_size=227,  # caffe models/bvlc_alexnet/train_val.prototxt
+        arguments={"k": 1.0},  # caffe src/caffe/proto/caffe.proto: LRNParameter's default
+        initialization=Initialization(
+            Normal(std=0.01),  # caffe models/bvlc_alexnet/train_val.prototxt
+            layers=(
+                LayerStart("conv[245]", bias=0.1),  # caffe models/bvlc_alexnet/train_val.prototxt
+                LayerStart(
+                    "fc[67]",
+                    weights=Normal(std=0.005),  # caffe models/bvlc_alexnet/train_val.prototxt
+                    bias=0.1,  # caffe models/bvlc_alexnet/train_val.prototxt
+                ),
+            ),
+        ),
+        narrow={"width": 0.25},  # measured: small enough for --tiny
+    ),
+    data=Data(
+        batch_size=256,  # caffe models/bvlc_alexnet/train_val.prototxt
+        augment=(
+            RandomCrop(
+                size=227,  # caffe models/bvlc_alexnet/train_val.prototxt
+                resize=(256, 256),  # caffe create_imagenet.sh
+                central_square=True,
+            ),
+            HorizontalFlip(),
+        ),
+        normalize=Normalize(
+            mean=(122.679, 116.669, 104.007),  # caffe examples/00-classification.ipynb: of the mean image
+            std=(1.0, 1.0, 1.0),  # caffe models/bvlc_alexnet/train_val.prototxt
+        ),
+    ),
+    optimizer=SGD(
+        lr=0.01,  # caffe models/bvlc_alexnet/solver.prototxt
+        momentum=0.9,  # caffe models/bvlc_alexnet/solver.prototxt
+        form="caffe",
+    ),
+    schedule=Steps(
+        epochs=72,  # caffe models/bvlc_alexnet/readme.md: 360 thousand iterations of 256
+        milestones=(20, 40, 60),  # caffe models/bvlc_alexnet/solver.prototxt: every 100 thousand iterations
+        gamma=0.1,  # caffe models/bvlc_alexnet/solver.prototxt
+    ),
+    regularization=Regularization(
+        weight_decay=5e-4,  # caffe models/bvlc_alexnet/solver.prototxt
+        decay_bias=False,  # caffe models/bvlc_alexnet/train_val.prototxt
+        dropout=0.5,  # caffe models/bvlc_alexnet/train_val.prototxt
+    ),
+    validation=_SQUASHED,
+    targets=(
+        Target(
+            top1=57.1,  # caffe models/bvlc_alexnet/readme.md
+            top5=80.2,  # caffe models/bvlc_alexnet/readme.md
+            source=CAFFE,
+            where="models/bvlc_alexnet/readme.md, center crop",
+            evaluation=_SQUASHED,
+        ),
+    ),
+    departures=(
+        "Training windows come from the central square; Caffe squashes the whole image to 256 x 256.",
+        "Biases learn at the rate of the weights; Caffe's learn twice as fast.",
         "One mean per channel is subtracted, not the mean image.",
     ),
 )

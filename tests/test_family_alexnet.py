@@ -25,6 +25,7 @@ def build(name):
         ("alexnet", (96, 256, 384, 384, 256, 4096, 4096, 1000)),
         ("alexnet@owt", (64, 192, 384, 256, 256, 4096, 4096, 1000)),
         ("alexnet@half", (48, 128, 192, 192, 128, 2048, 2048, 1000)),
+        ("alexnet@bvlc", (96, 256, 384, 384, 256, 4096, 4096, 1000)),  # train_val.prototxt
     ],
 )
 def test_layers_have_the_papers_channels(name, expected):
@@ -53,6 +54,24 @@ def test_the_one_tower_begins_as_its_configuration_says():
     assert biases["conv1"] == biases["conv3"] == {0.0}
 
 
+def test_caffes_begins_with_biases_of_a_tenth_where_the_papers_are_one():
+    torch.manual_seed(0)
+    network = build("alexnet@bvlc")
+    for layer, std in {"conv3": 0.01, "fc6": 0.005, "fc7": 0.005, "fc8": 0.01}.items():
+        assert getattr(network, layer).weight.std().item() == pytest.approx(std, rel=0.01)
+    biases = {layer: getattr(network, layer).bias.unique().tolist() for layer in LAYERS}
+    tenths = {layer for layer, values in biases.items() if values == pytest.approx([0.1])}
+    assert tenths == {"conv2", "conv4", "conv5", "fc6", "fc7"}
+    assert biases["conv1"] == biases["conv3"] == biases["fc8"] == [0.0]
+    assert (network.norm.k, build("alexnet").norm.k) == (1, 2)
+
+
+def test_caffes_length_is_that_of_the_snapshot_it_measured():
+    schedule = recipes.get("alexnet@bvlc").schedule
+    assert schedule.epochs == round(360_000 * 256 / 1_281_167)
+    assert schedule.milestones == tuple(round(n * 100_000 * 256 / 1_281_167) for n in (1, 2, 3))
+
+
 def test_the_one_tower_normalizes_its_first_layer_before_it_is_rectified():
     network = AlexNet(num_classes=10, width=0.25, groups=1, rectified=False)
     seen = []
@@ -70,6 +89,8 @@ def test_the_one_tower_normalizes_its_first_layer_before_it_is_rectified():
         ("alexnet@owt", 22.4, 0.01),
         ("alexnet@owt", 45, 0.01 * 250 ** (-2 / 3)),
         ("alexnet@owt", 89, 0.01 / 250),  # dexp[base=0.01;tgtFactor=250;numSteps=4]
+        ("alexnet@bvlc", 19.9, 0.01),  # solver.prototxt: a tenth every 100,000 iterations of 256 images
+        ("alexnet@bvlc", 71, 1e-5),
         ("alexnet@torchvision", 30, 1e-3),
         ("alexnet@torchvision", 29.9, 0.01),
         ("alexnet@torchvision", 89, 1e-4),
@@ -122,3 +143,9 @@ def test_every_published_number_is_there_with_what_it_needs():
     }
     owt = [(t.top1, t.top5, t.evaluation.views) for t in recipes.get("alexnet@owt").targets]
     assert owt == [(57.45, 80.19, "single_crop"), (59.58, 81.85, "ten_crop")]
+    (bvlc,) = recipes.get("alexnet@bvlc").targets
+    assert (bvlc.top1, bvlc.top5, bvlc.evaluation.protocol) == (
+        57.1,
+        80.2,
+        "single_crop 227/256 bilinear squash",
+    )

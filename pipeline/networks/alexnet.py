@@ -15,6 +15,7 @@ class AlexNet(nn.Module):
     paper's two GPUs. Left alone they are those of Krizhevsky et al. 2012, 60,965,224 parameters.
     rectified: whether conv1 is rectified before it is normalized and pooled, as the paper says; the
     author's one-tower configuration normalizes, pools and only then rectifies.
+    k: what response normalization adds to the sum of squares; 1 in Caffe.
     dropout: probability after fc6 and fc7. width: share of all channels. num_classes: 0 gives the features.
     """
 
@@ -26,6 +27,7 @@ class AlexNet(nn.Module):
         hidden: int = 4096,
         groups: int = 2,
         rectified: bool = True,
+        k: float = 2.0,
         width: float = 1.0,
     ) -> None:
         super().__init__()
@@ -43,8 +45,9 @@ class AlexNet(nn.Module):
         self.fc8 = nn.Linear(hidden, num_classes) if num_classes else nn.Identity()
         self.drop6 = nn.Dropout(dropout)
         self.drop7 = nn.Dropout(dropout)
-        # k=2, n=5, alpha=1e-4, beta=0.75 (§3.3). PyTorch divides alpha by n, and so does the authors' code.
-        self.norm = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+        # n=5, alpha=1e-4, beta=0.75, and k=2 in the paper (§3.3). PyTorch divides alpha by n, and so does the
+        # authors' code.
+        self.norm = LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=k)
         self.rectified = rectified
 
     def forward(self, x: Tensor) -> Tensor:
