@@ -31,6 +31,12 @@ _BATCH_NORM_131 = BatchNorm(
     images=24,  # dpns README.md: per GPU
     reestimated_over=1_281_167,  # chen2017 §4: refined after training; over how many images is not given
 )
+_BATCH_NORM_68 = BatchNorm(
+    momentum=0.9,  # dpns settings/symbol_basic.py
+    eps=1e-3,  # dpns: MXNet's default
+    images=64,  # dpns README.md: per GPU
+    reestimated_over=1_281_167,  # chen2017 §4: refined after training; over how many images is not given
+)
 _INITIALIZATION = Initialization(He())  # not in chen2017; the ResNet paper's
 _AUGMENT = (
     RandomResizedCrop(
@@ -90,6 +96,61 @@ _DEPARTURES = (
     "to hue, lightness and saturation.",
     "The area of a random crop is a share of the whole image and the logarithm of its aspect is uniform; the "
     "authors take the share of the square of the short side, and the aspect from a triangle.",
+)
+
+DPN68 = Recipe(
+    name="dpn68",
+    family="DPN",
+    year=2017,  # dpns README.md
+    sources=(DPNS, CHEN_2017, MEASURED),
+    model=Model(
+        "timm:dpn68",
+        parameters=12_611_602,  # measured; dpns README.md: 49 MB
+        gmacs=2.326,  # measured; dpns README.md: 2.5
+        gmacs_size=224,  # dpns README.md
+        batch_norm=_BATCH_NORM_68,
+        initialization=_INITIALIZATION,
+        narrow={"k_sec": (1, 1, 1, 1)},  # measured: small enough for --tiny
+    ),
+    data=Data(
+        batch_size=2560,  # dpns README.md: 64 on each of 40 GPUs
+        augment=_AUGMENT,
+        normalize=_NORMALIZE,
+    ),
+    optimizer=SGD(
+        lr=0.316,  # not in chen2017; that of its DPN-92 and DPN-131, the square root of 0.1
+        momentum=0.9,  # not in chen2017; ResNeXt's
+    ),
+    schedule=_SCHEDULE,
+    regularization=_REGULARIZATION,
+    validation=_SINGLE_CROP,
+    targets=(
+        Target(
+            top1=76.43,  # dpns README.md: 23.57% error
+            top5=93.07,  # dpns README.md: 6.93% error
+            source=DPNS,
+            where="README.md, 224x224",
+            evaluation=_SINGLE_CROP,
+        ),
+        Target(
+            top1=77.85,  # dpns README.md: 22.15% error
+            top5=94.10,  # dpns README.md: 5.90% error
+            source=DPNS,
+            where="README.md, 320x320",
+            evaluation=_SINGLE_CROP_320,
+        ),
+        Target(
+            top1=78.49,  # dpns README.md: 21.51% error
+            top5=94.48,  # dpns README.md: 5.52% error
+            source=DPNS,
+            where="README.md, 320x320 with mean-max pooling",
+            evaluation=_MEAN_MAX_320,
+        ),
+    ),
+    departures=(
+        *_DEPARTURES,
+        "The network is the README's alone, which gives no rate for it; that of two of the paper's is taken.",
+    ),
 )
 
 DPN92 = Recipe(

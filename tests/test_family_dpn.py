@@ -9,19 +9,19 @@ from pipeline import models
 from pipeline.schedule import lr_at
 from recipes.serialize import with_value
 
-NAMES = ("dpn92", "dpn98", "dpn131")
+NAMES = ("dpn68", "dpn92", "dpn98", "dpn131")
 
 
 def test_the_rates_are_the_root_of_a_tenth_and_four_tenths():
-    for name, first in {"dpn92": 0.1**0.5, "dpn98": 0.4, "dpn131": 0.1**0.5}.items():
+    for name, first in {"dpn68": 0.1**0.5, "dpn92": 0.1**0.5, "dpn98": 0.4, "dpn131": 0.1**0.5}.items():
         recipe = recipes.get(name)
         found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in (0, 45, 95)]
         assert found == pytest.approx([first, first / 10, first / 1000], rel=1e-3)
 
 
 def test_batches_are_those_of_forty_gpus():
-    assert [recipes.get(name).data.batch_size / 40 for name in NAMES] == [32, 32, 24]
-    assert [recipes.get(name).model.batch_norm.images for name in NAMES] == [32, 32, 24]
+    assert [recipes.get(name).data.batch_size / 40 for name in NAMES] == [64, 32, 32, 24]
+    assert [recipes.get(name).model.batch_norm.images for name in NAMES] == [64, 32, 32, 24]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,7 @@ def test_pixels_are_multiplied_by_0_0167_as_the_readme_says():
 
 def test_each_network_has_its_three_ways_of_testing():
     for name, numbers in {
+        "dpn68": [76.43, 77.85, 78.49],
         "dpn92": [79.27, 80.66, 80.96],
         "dpn98": [79.85, 81.06, 81.28],
         "dpn131": [80.07, 81.38, 81.45],
