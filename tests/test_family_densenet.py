@@ -25,8 +25,9 @@ def on_meta(name):
     [
         ("densenet264", (0, 30, 89.9), (0.1, 0.01, 1e-3)),  # §4.2: divided at 30 and 60 of 90
         ("densenet161", (0, 60, 99.9), (0.1, 1e-3, 1e-4)),  # once more at 90 of 100
-        # train.lua: 0.5 * 0.1 * (1 + cos(pi t / T)), half way 0.05, at a third 0.075.
-        ("densenet264@pleiss2017", (0, 30, 45), (0.1, 0.075, 0.05)),
+        # pleiss2017 §5: 0.05 (cos(pi t / 100) + 1), half way 0.05, at a third 0.075.
+        ("densenet264@pleiss2017", (0, 100 / 3, 50), (0.1, 0.075, 0.05)),
+        ("densenet232_k48@pleiss2017", (0, 60, 99.9), (0.1, 1e-3, 1e-4)),  # train.lua: every 30 epochs
     ],
 )
 def test_the_rate_is_the_papers(name, epochs, rates):
@@ -103,7 +104,7 @@ def test_weights_begin_as_the_authors_code_says():
         ("densenet161", [77.8]),
         ("densenet232_k48@pleiss2017", [78.8]),
         ("densenet264@pleiss2017", [78.4]),
-        ("densenet264_k48@pleiss2017", [79.6]),
+        ("densenet264_k48@pleiss2017", [79.74, 79.6]),
         ("densenet161@torchvision", [77.138]),
     ],
 )
