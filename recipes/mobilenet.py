@@ -122,6 +122,9 @@ _V1_DEPARTURES = (
     _CENTRES,
     "The running statistics of batch norm keep 0.99, not 0.9997 as in the code, whose steps were many more.",
 )
+_V1_RELEASED = (
+    "Weights of 2018, released without saying how they were trained; their network has ReLU6, here ReLU."
+)
 
 
 # Less distortion than Inception's, and a limit on small crops (howard2017 §3.2).
@@ -222,6 +225,15 @@ MOBILENET_V1 = Recipe(
             where="Table 6",
             evaluation=_INCEPTION_224,
         ),
+        Target(
+            top1=70.9,  # slim nets/mobilenet_v1.md
+            top5=89.9,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_1.0_224, the released checkpoint",
+            evaluation=_INCEPTION_224,
+            confidence="medium",
+            note=_V1_RELEASED,
+        ),
     ),
     departures=_V1_DEPARTURES,
 )
@@ -253,6 +265,15 @@ MOBILENET_V1_X0_75 = Recipe(
             source=HOWARD_2017,
             where="Table 6",
             evaluation=_INCEPTION_224,
+        ),
+        Target(
+            top1=68.4,  # slim nets/mobilenet_v1.md
+            top5=88.2,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_0.75_224, the released checkpoint",
+            evaluation=_INCEPTION_224,
+            confidence="medium",
+            note=_V1_RELEASED,
         ),
     ),
     departures=_V1_DEPARTURES,
@@ -286,6 +307,15 @@ MOBILENET_V1_X0_5 = Recipe(
             where="Table 6",
             evaluation=_INCEPTION_224,
         ),
+        Target(
+            top1=63.3,  # slim nets/mobilenet_v1.md
+            top5=84.9,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_0.50_224, the released checkpoint",
+            evaluation=_INCEPTION_224,
+            confidence="medium",
+            note=_V1_RELEASED,
+        ),
     ),
     departures=_V1_DEPARTURES,
 )
@@ -317,6 +347,15 @@ MOBILENET_V1_X0_25 = Recipe(
             source=HOWARD_2017,
             where="Table 6",
             evaluation=_INCEPTION_224,
+        ),
+        Target(
+            top1=49.8,  # slim nets/mobilenet_v1.md
+            top5=74.2,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_0.25_224, the released checkpoint",
+            evaluation=_INCEPTION_224,
+            confidence="medium",
+            note=_V1_RELEASED,
         ),
     ),
     departures=_V1_DEPARTURES,
@@ -350,6 +389,15 @@ MOBILENET_V1_192 = Recipe(
             where="Table 7",
             evaluation=_INCEPTION_192,
         ),
+        Target(
+            top1=70.0,  # slim nets/mobilenet_v1.md
+            top5=89.2,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_1.0_192, the released checkpoint",
+            evaluation=_INCEPTION_192,
+            confidence="medium",
+            note=_V1_RELEASED,
+        ),
     ),
     departures=_V1_DEPARTURES,
 )
@@ -381,6 +429,15 @@ MOBILENET_V1_160 = Recipe(
             source=HOWARD_2017,
             where="Table 7",
             evaluation=_INCEPTION_160,
+        ),
+        Target(
+            top1=68.0,  # slim nets/mobilenet_v1.md
+            top5=87.7,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_1.0_160, the released checkpoint",
+            evaluation=_INCEPTION_160,
+            confidence="medium",
+            note=_V1_RELEASED,
         ),
     ),
     departures=_V1_DEPARTURES,
@@ -414,6 +471,15 @@ MOBILENET_V1_128 = Recipe(
             where="Table 7",
             evaluation=_INCEPTION_128,
         ),
+        Target(
+            top1=65.2,  # slim nets/mobilenet_v1.md
+            top5=85.8,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_1.0_128, the released checkpoint",
+            evaluation=_INCEPTION_128,
+            confidence="medium",
+            note=_V1_RELEASED,
+        ),
     ),
     departures=_V1_DEPARTURES,
 )
@@ -445,6 +511,15 @@ MOBILENET_V1_X0_5_160 = Recipe(
             source=HOWARD_2017,
             where="Table 9",
             evaluation=_INCEPTION_160,
+        ),
+        Target(
+            top1=59.1,  # slim nets/mobilenet_v1.md
+            top5=81.9,  # slim nets/mobilenet_v1.md
+            source=SLIM,
+            where="nets/mobilenet_v1.md, MobileNet_v1_0.50_160, the released checkpoint",
+            evaluation=_INCEPTION_160,
+            confidence="medium",
+            note=_V1_RELEASED,
         ),
     ),
     departures=_V1_DEPARTURES,
@@ -551,7 +626,8 @@ MOBILENET_V2_X1_4 = Recipe(
     departures=_V2_DEPARTURES,
 )
 
-# The training of the README, whose checkpoints are released: eight clones in step.
+# The training of the README, whose checkpoints are released: eight clones in step. It gives these parameters
+# for full width and says that its numbers can be reproduced so. The last layer is never under 1280 channels.
 _SLIM_DATA = Data(
     batch_size=768,  # slim nets/mobilenet/README.md: 96 on each of 8 GPUs
     augment=_INCEPTION_AUGMENT,
@@ -625,6 +701,139 @@ MOBILENET_V2_X1_4_SLIM = Recipe(
         Target(
             top1=75.0,  # slim nets/mobilenet/README.md
             top5=92.5,  # slim nets/mobilenet/README.md
+            source=SLIM,
+            where="nets/mobilenet/README.md, the released checkpoint",
+            evaluation=_INCEPTION_224,
+        ),
+    ),
+    departures=(_JITTER, _CENTRES),
+)
+
+MOBILENET_V2_X1_3_SLIM = Recipe(
+    name="mobilenet_v2_x1_3@slim",
+    family="MobileNet",
+    year=2018,  # sandler2018
+    sources=(SANDLER_2018, SLIM, MEASURED),
+    model=Model(
+        "torchvision:mobilenet_v2",
+        parameters=5_386_792,  # measured; slim nets/mobilenet/README.md: 5.34 million
+        gmacs=0.5094,  # measured; slim nets/mobilenet/README.md: 0.509
+        gmacs_size=224,  # slim nets/mobilenet/README.md
+        arguments={"width_mult": 1.3},  # slim nets/mobilenet/README.md
+        batch_norm=_V2_BATCH_NORM,
+        initialization=_TRUNCATED,
+        narrow={"width_mult": 0.25},  # measured: small enough for --tiny
+    ),
+    data=_SLIM_DATA,
+    optimizer=_SLIM_OPTIMIZER,
+    schedule=_SLIM_SCHEDULE,
+    regularization=_V2_REGULARIZATION,
+    ema=_EMA,
+    validation=_INCEPTION_224,
+    targets=(
+        Target(
+            top1=74.4,  # slim nets/mobilenet/README.md
+            top5=92.1,  # slim nets/mobilenet/README.md
+            source=SLIM,
+            where="nets/mobilenet/README.md, the released checkpoint",
+            evaluation=_INCEPTION_224,
+        ),
+    ),
+    departures=(
+        _JITTER,
+        _CENTRES,
+        "Padding is the same on all sides; TensorFlow's has its odd pixel at the bottom and right.",
+    ),
+)
+
+MOBILENET_V2_X0_75_SLIM = Recipe(
+    name="mobilenet_v2_x0_75@slim",
+    family="MobileNet",
+    year=2018,  # sandler2018
+    sources=(SANDLER_2018, SLIM, MEASURED),
+    model=Model(
+        "timm:mobilenetv2_075",
+        parameters=2_636_424,  # measured; slim nets/mobilenet/README.md: 2.61 million
+        gmacs=0.2091,  # measured; slim nets/mobilenet/README.md: 0.209
+        gmacs_size=224,  # slim nets/mobilenet/README.md
+        arguments=_V2_SAME,
+        batch_norm=_V2_BATCH_NORM,
+        initialization=_TRUNCATED,
+    ),
+    data=_SLIM_DATA,
+    optimizer=_SLIM_OPTIMIZER,
+    schedule=_SLIM_SCHEDULE,
+    regularization=_V2_REGULARIZATION,
+    ema=_EMA,
+    validation=_INCEPTION_224,
+    targets=(
+        Target(
+            top1=69.8,  # slim nets/mobilenet/README.md
+            top5=89.6,  # slim nets/mobilenet/README.md
+            source=SLIM,
+            where="nets/mobilenet/README.md, the released checkpoint",
+            evaluation=_INCEPTION_224,
+        ),
+    ),
+    departures=(_JITTER, _CENTRES),
+)
+
+MOBILENET_V2_X0_5_SLIM = Recipe(
+    name="mobilenet_v2_x0_5@slim",
+    family="MobileNet",
+    year=2018,  # sandler2018
+    sources=(SANDLER_2018, SLIM, MEASURED),
+    model=Model(
+        "timm:mobilenetv2_050",
+        parameters=1_968_680,  # measured; slim nets/mobilenet/README.md: 1.95 million
+        gmacs=0.0971,  # measured; slim nets/mobilenet/README.md: 0.097
+        gmacs_size=224,  # slim nets/mobilenet/README.md
+        arguments=_V2_SAME,
+        batch_norm=_V2_BATCH_NORM,
+        initialization=_TRUNCATED,
+    ),
+    data=_SLIM_DATA,
+    optimizer=_SLIM_OPTIMIZER,
+    schedule=_SLIM_SCHEDULE,
+    regularization=_V2_REGULARIZATION,
+    ema=_EMA,
+    validation=_INCEPTION_224,
+    targets=(
+        Target(
+            top1=65.4,  # slim nets/mobilenet/README.md
+            top5=86.4,  # slim nets/mobilenet/README.md
+            source=SLIM,
+            where="nets/mobilenet/README.md, the released checkpoint",
+            evaluation=_INCEPTION_224,
+        ),
+    ),
+    departures=(_JITTER, _CENTRES),
+)
+
+MOBILENET_V2_X0_35_SLIM = Recipe(
+    name="mobilenet_v2_x0_35@slim",
+    family="MobileNet",
+    year=2018,  # sandler2018
+    sources=(SANDLER_2018, SLIM, MEASURED),
+    model=Model(
+        "timm:mobilenetv2_035",
+        parameters=1_677_128,  # measured; slim nets/mobilenet/README.md: 1.66 million
+        gmacs=0.0593,  # measured; slim nets/mobilenet/README.md: 0.059
+        gmacs_size=224,  # slim nets/mobilenet/README.md
+        arguments=_V2_SAME,
+        batch_norm=_V2_BATCH_NORM,
+        initialization=_TRUNCATED,
+    ),
+    data=_SLIM_DATA,
+    optimizer=_SLIM_OPTIMIZER,
+    schedule=_SLIM_SCHEDULE,
+    regularization=_V2_REGULARIZATION,
+    ema=_EMA,
+    validation=_INCEPTION_224,
+    targets=(
+        Target(
+            top1=60.3,  # slim nets/mobilenet/README.md
+            top5=82.9,  # slim nets/mobilenet/README.md
             source=SLIM,
             where="nets/mobilenet/README.md, the released checkpoint",
             evaluation=_INCEPTION_224,

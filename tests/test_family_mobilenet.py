@@ -93,7 +93,7 @@ def test_depthwise_filters_and_norms_do_not_decay(name):
 
 
 def test_googles_networks_have_tensorflows_padding_and_eps():
-    for name in ("mobilenet_v2", "mobilenet_v2_x1_4@slim", "mobilenet_v3_large"):
+    for name in ("mobilenet_v2", "mobilenet_v2_x1_4@slim", "mobilenet_v2_x0_35@slim", "mobilenet_v3_large"):
         recipe = recipes.get(name)
         with torch.device("meta"):
             network = models.build(recipe.model, recipe.regularization)
@@ -123,6 +123,10 @@ def test_the_numbers_are_those_of_the_papers_tables():
         "mobilenet_v2_x1_4": 74.7,
         "mobilenet_v2@slim": 71.8,
         "mobilenet_v2_x1_4@slim": 75.0,
+        "mobilenet_v2_x1_3@slim": 74.4,
+        "mobilenet_v2_x0_75@slim": 69.8,
+        "mobilenet_v2_x0_5@slim": 65.4,
+        "mobilenet_v2_x0_35@slim": 60.3,
         "mobilenet_v3_large": 75.2,
         "mobilenet_v3_large_x0_75": 73.3,
         "mobilenet_v3_small": 67.4,
@@ -131,3 +135,43 @@ def test_the_numbers_are_those_of_the_papers_tables():
         "mobilenet_v3_large@torchvision": 74.042,
         "mobilenet_v3_small@torchvision": 67.668,
     }
+
+
+def test_version_1_has_the_figures_of_the_weights_of_2018_beside_the_papers():
+    found = {
+        name: [(t.top1, t.top5, t.evaluation.crop) for t in recipe.targets if t.source.key == "slim"]
+        for name, recipe in recipes.all_recipes().items()
+        if name.startswith("mobilenet_v1")
+    }
+    # mobilenet_v1.md, rows MobileNet_v1_1.0_224 and so on.
+    assert found == {
+        "mobilenet_v1": [(70.9, 89.9, 224)],
+        "mobilenet_v1_x0_75": [(68.4, 88.2, 224)],
+        "mobilenet_v1_x0_5": [(63.3, 84.9, 224)],
+        "mobilenet_v1_x0_25": [(49.8, 74.2, 224)],
+        "mobilenet_v1_192": [(70.0, 89.2, 192)],
+        "mobilenet_v1_160": [(68.0, 87.7, 160)],
+        "mobilenet_v1_128": [(65.2, 85.8, 128)],
+        "mobilenet_v1_x0_5_160": [(59.1, 81.9, 160)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "last"),
+    [
+        # mobilenet_v2.py: 32 and 1280 channels times the width, to the nearest 8 but never a tenth fewer; the
+        # last layer of a narrow network keeps 1280.
+        ("mobilenet_v2_x1_4@slim", 48, 1792),
+        ("mobilenet_v2_x1_3@slim", 40, 1664),
+        ("mobilenet_v2_x0_75@slim", 24, 1280),
+        ("mobilenet_v2_x0_5@slim", 16, 1280),
+        ("mobilenet_v2_x0_35@slim", 16, 1280),
+    ],
+)
+def test_version_2_has_the_first_and_last_channels_of_slim_at_every_width(name, stem, last):
+    recipe = recipes.get(name)
+    with torch.device("meta"):
+        network = models.build(recipe.model, recipe.regularization)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert (convolutions[0].out_channels, convolutions[-1].out_channels) == (stem, last)
+    assert {m.eps for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {1e-3}
