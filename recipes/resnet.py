@@ -62,11 +62,12 @@ _TEN_CROP = Evaluation(
     crop=224,  # he2015 §3.4
 )
 
+# "Scores" (§3.4) are taken for probabilities: the authors' README averages "softmax scores" over ten crops,
+# and VGG, whose fully-convolutional form the paper adopts, averages class posteriors over scales and mirrors.
 _FIVE_SCALES = Evaluation(
     views="dense",  # he2015 §3.4: fully convolutional
     resize=(224, 256, 384, 480, 640),  # he2015 §3.4
     crop=224,  # he2015 §3.4: what it was trained at
-    average="scores",  # he2015 §3.4 averages the scores at multiple scales
 )
 
 _SINGLE_CROP_320 = Evaluation(
@@ -130,7 +131,10 @@ _DEPARTURES = (
     "Batch-norm statistics are re-estimated over 8,192 images; the authors say only that they were enough.",
     "The classifier's weights decay as the convolutions' do; FAIR's list of differences names only those.",
 )
-_DENSE_DEPARTURE = "The five-scale test takes the mirrored image too, as VGG's does; the paper does not say."
+_DENSE_DEPARTURE = (
+    "The five-scale test takes the mirrored image too and averages after the softmax, both as VGG's does; "
+    "the paper says neither."
+)
 
 RESNET18 = Recipe(
     name="resnet18",

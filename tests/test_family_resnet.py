@@ -169,6 +169,12 @@ def test_each_published_number_stands_under_its_own_protocol(name, expected):
     assert {(t.evaluation.views, t.evaluation.crop): t.top1 for t in singles} == expected
 
 
+def test_five_scales_are_averaged_after_the_softmax_as_vggs_are():
+    five = [t.evaluation for r in BOOK.values() for t in r.targets if t.evaluation.views == "dense"]
+    assert {e.resize for e in five} == {(224, 256, 384, 480, 640)}
+    assert {e.average for e in five} == {"probabilities"}
+
+
 def test_the_ensemble_of_six_is_a_top5_on_the_test_set():
     (ensemble,) = [t for t in BOOK["resnet152"].targets if t.ensemble == 6]
     assert (ensemble.metric, ensemble.value, ensemble.images) == ("top5", 96.43, 100_000)
