@@ -21,7 +21,15 @@ from recipes.schema import (
     Uniform,
     Xavier,
 )
-from recipes.sources import KRIZHEVSKY_2012, MEASURED, SIMONYAN_2014, TORCHVISION
+from recipes.sources import (
+    HE_2015,
+    KAIMINGHE,
+    KRIZHEVSKY_2012,
+    MEASURED,
+    SIMONYAN_2014,
+    SLIM,
+    TORCHVISION,
+)
 
 _SOURCES = (SIMONYAN_2014, KRIZHEVSKY_2012, MEASURED)
 
@@ -145,6 +153,23 @@ _DENSE_THREE = Evaluation(
     resize=(256, 384, 512),  # simonyan2014 §4.2
     crop=224,  # simonyan2014 §3.1
 )
+# The weights that the authors released are, in their own words (Caffe's model zoo), configurations D and E
+# trained with scale jittering. Others measured them on crops, which the paper does not.
+_CENTER_CROP = Evaluation(
+    resize=(256,),  # kaiminghe README.md
+    crop=224,  # kaiminghe README.md
+)
+_TEN_CROP = Evaluation(
+    views="ten_crop",  # he2015 §3.4
+    resize=(256,),  # kaiminghe README.md
+    crop=224,  # he2015 §3.4
+)
+_SLIM_CROP = Evaluation(
+    resize=(256,),  # slim vgg_preprocessing.py
+    crop=224,  # slim vgg.py: default_image_size
+    antialias=False,  # slim vgg_preprocessing.py: resize_bilinear
+)
+_RELEASED = "Measured by others on the weights that the authors released."
 
 VGG11 = Recipe(
     name="vgg11",
@@ -298,7 +323,7 @@ VGG16 = Recipe(
     name="vgg16",
     family="VGG",
     year=2014,  # simonyan2014
-    sources=_SOURCES,
+    sources=(*_SOURCES, HE_2015, KAIMINGHE, SLIM),
     model=Model(
         "top1:vgg",
         parameters=138_357_544,  # measured; simonyan2014 Table 2: 138 million
@@ -328,6 +353,31 @@ VGG16 = Recipe(
             source=SIMONYAN_2014,
             where="Table 4, D, S = [256; 512], Q = 256, 384, 512",
             evaluation=_DENSE_THREE,
+        ),
+        Target(
+            top1=71.93,  # he2015 Table 3: 28.07% error
+            top5=90.67,  # he2015 Table 3: 9.33% error
+            source=HE_2015,
+            where='Table 3, VGG-16, "based on our test"',
+            evaluation=_TEN_CROP,
+            confidence="medium",
+            note="Measured by others, on the released weights as it seems; which ones is not said.",
+        ),
+        Target(
+            top1=71.5,  # kaiminghe README.md: 28.5% error
+            top5=90.1,  # kaiminghe README.md: 9.9% error
+            source=KAIMINGHE,
+            where="README.md, VGG-16, 1-crop, quoted from MatConvNet",
+            evaluation=_CENTER_CROP,
+            note=_RELEASED,
+        ),
+        Target(
+            top1=71.5,  # slim README.md
+            top5=89.8,  # slim README.md
+            source=SLIM,
+            where="README.md, VGG 16",
+            evaluation=_SLIM_CROP,
+            note=_RELEASED,
         ),
     ),
     departures=(_BY_HAND, _LENGTH),
@@ -415,7 +465,7 @@ VGG19 = Recipe(
     name="vgg19",
     family="VGG",
     year=2014,  # simonyan2014
-    sources=_SOURCES,
+    sources=(*_SOURCES, SLIM),
     model=Model(
         "top1:vgg",
         parameters=143_667_240,  # measured; simonyan2014 Table 2: 144 million
@@ -454,6 +504,14 @@ VGG19 = Recipe(
             evaluation=_DENSE_THREE,
             ensemble=2,  # simonyan2014 Table 6
             members=("vgg16", "vgg19"),
+        ),
+        Target(
+            top1=71.1,  # slim README.md
+            top5=89.8,  # slim README.md
+            source=SLIM,
+            where="README.md, VGG 19",
+            evaluation=_SLIM_CROP,
+            note=_RELEASED,
         ),
     ),
     departures=(_BY_HAND, _LENGTH),
