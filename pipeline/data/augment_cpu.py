@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit, types
 from numpy.typing import NDArray
 
 from pipeline.data.augment_program import Code, Program
@@ -451,7 +451,32 @@ def _cubic(first: float, second: float, third: float, fourth: float, at: float) 
     return second + at * (linear + at * (square + at * cube))
 
 
-# Compiled at import (seconds the first time, then from the cache) and for these types only: DALI's plugin
-# passes arrays that numba's inference takes for possibly None, for which nothing could be compiled.
-run.compile("void(u1[:,:,::1], u1[:,:,::1], f8[:,::1])")
-run.disable_compile()
+# ---------------------------------------------------------------- what DALI calls
+
+# Compiled at import: seconds the first time, then from the cache.
+_Shape = types.CPointer(types.int64)
+_Pointers = types.CPointer(types.voidptr)
+_Shapes = types.CPointer(_Shape)
+_Numbers = types.CPointer(types.int32)
+_n = types.int32
+
+# The layouts are those of DALI's NumbaFunction (nvidia/dali/plugin/numba).
+
+
+@cfunc(types.void(_Pointers, _Shapes, _Numbers, _n, _Pointers, _Shapes, _Numbers, _n), cache=True)
+def run_sample(outs, out_shapes, out_ndims, num_outs, ins, in_shapes, in_ndims, num_ins):  # type: ignore[no-untyped-def]
+    """Call `run` on the arrays of one image: one output, and as inputs the image and its program."""
+    to, of, by = out_shapes[0], in_shapes[0], in_shapes[1]
+    run(
+        carray(outs[0], (to[0], to[1], to[2]), np.uint8),
+        carray(ins[0], (of[0], of[1], of[2]), np.uint8),
+        carray(ins[1], (by[0], by[1]), np.float64),
+    )
+
+
+@cfunc(types.void(_Shapes, _Numbers, _n, _Shapes, _Numbers, _n, _n), cache=True)
+def set_shapes(out_shapes, out_ndims, num_outs, in_shapes, in_ndims, num_ins, num_samples):  # type: ignore[no-untyped-def]
+    """Give each output of a batch its image's shape."""
+    for sample in range(num_samples):
+        for axis in range(3):
+            out_shapes[sample][axis] = in_shapes[sample][axis]
