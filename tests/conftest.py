@@ -15,6 +15,12 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="the long form of the campaign of faults")
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes minutes, so that no process is left alone with it in the end."""
+    long = ("test_slurm_survival", "test_slurm_submit", "test_readme")
+    items.sort(key=lambda item: next((n for n, name in enumerate(long) if name in item.nodeid), len(long)))
+
+
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory):
     """A folder with the demo set, made once per test process."""

@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from commands import Started
 from run_results import weights
 
 import recipes
@@ -42,15 +45,14 @@ class Processes:
             {"RANK": str(r), "LOCAL_RANK": str(r), "WORLD_SIZE": str(processes), **address}
             for r in range(processes)
         ]
+        outputs = Path(tempfile.mkdtemp())
         self.processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", *map(str, arguments)],
-                env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", **(variables if processes > 1 else {})},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
+            Started(
+                arguments,
+                outputs / str(number),
+                variables={"GLOO_SOCKET_IFNAME": "lo", **(variables if processes > 1 else {})},
             )
-            for variables in ranks
+            for number, variables in enumerate(ranks)
         ]
 
     def send_signal(self, signum):
@@ -59,8 +61,9 @@ class Processes:
 
     def wait(self):
         """Return (exit code of the first process, output of all)."""
-        outputs = [process.communicate(timeout=DEADLINE)[0] for process in self.processes]
-        return self.processes[0].returncode, "\n".join(outputs)
+        ended = [process.wait(DEADLINE) for process in self.processes]
+        shutil.rmtree(self.processes[0].output.parent)
+        return ended[0][0], "\n".join(output for _, output in ended)
 
 
 def run(*arguments, processes=1, code=0):
@@ -72,7 +75,7 @@ def run(*arguments, processes=1, code=0):
 def wait_for_step(folder, step, started):
     """Return once the log of a run has passed a step, or fail with the output of its processes."""
     deadline = time.monotonic() + DEADLINE
-    while time.monotonic() < deadline and started.processes[0].poll() is None:
+    while time.monotonic() < deadline and started.processes[0].is_alive():
         records = read(folder)[0] if folder.exists() else []
         if records and records[-1]["step"] >= step:
             return
@@ -83,8 +86,9 @@ def wait_for_step(folder, step, started):
 
 TINY = {
     "alexnet": ("alexnet", "--tiny", "--set", "schedule.epochs=2", "--set", "schedule.milestones=(1,)"),
-    "efficientnetv2_s": ("efficientnetv2_s", "--tiny"),
+    "efficientnetv2_s": ("efficientnetv2_s", "--tiny", "--set", "schedule.epochs=4"),  # one a stage
 }
+LENET = ("lenet5", "--set", "schedule.periods=((4, 5e-4),)")
 FAST = ("--tracking", "none", "--device", "cpu", "--threads", "1", "--log-every", "1")
 
 
@@ -160,7 +164,7 @@ def test_batch_norm_over_neighbouring_processes_trains_as_over_their_images_in_o
 
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on(small_data, tmp_path):
     folder = tmp_path / "run"
-    arguments = ("train", "lenet5", "--data", small_data, *FAST, "--run", folder)
+    arguments = ("train", *LENET, "--data", small_data, *FAST, "--run", folder)
     started = Processes(*arguments)
     wait_for_step(folder, 1, started)
     started.send_signal(signal.SIGTERM)
@@ -194,7 +198,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(small_data, 
 
 def test_two_processes_cannot_train_one_run(small_data, tmp_path):
     folder = tmp_path / "run"
-    arguments = ("train", "lenet5", "--data", small_data, *FAST, "--run", folder)
+    arguments = ("train", *LENET, "--data", small_data, *FAST, "--run", folder)
     first = Processes(*arguments)
     wait_for_step(folder, 1, first)
     output = run(*arguments, code=1)

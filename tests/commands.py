@@ -1,6 +1,6 @@
 """Commands as processes of their own that begin where the imports end.
 
-A server that has imported torch and DALI forks each of them, so a campaign does not pay five seconds a
+A server that has imported torch and DALI forks each of them, so a test does not pay five seconds a
 start. What runs is `pipeline.cli.main`, in a process that can be killed, limited and interrupted like any.
 """
 
@@ -19,12 +19,13 @@ _server.set_forkserver_preload(["pipeline.train", "pipeline.cli", "slurm.job", "
 class Started:
     """A command under way. output: the file of what it prints, on stdout and stderr together.
 
-    before: called in the new process first, to take something away from it.
+    before: called in the new process first, to take something away from it. variables: of its environment.
     """
 
-    def __init__(self, arguments, output, before=None):
+    def __init__(self, arguments, output, before=None, variables=()):
         self.output = Path(output)
-        self._process = _server.Process(target=_run, args=(list(map(str, arguments)), self.output, before))
+        given = (list(map(str, arguments)), self.output, before, dict(variables))
+        self._process = _server.Process(target=_run, args=given)
         self._process.start()
         self.pid = self._process.pid
 
@@ -58,8 +59,10 @@ def wait_until(condition, started, seconds=DEADLINE):
     return True
 
 
-def _run(arguments, output, before):
+def _run(arguments, output, before, variables):
     from pipeline.cli import main
+
+    os.environ.update(variables)
 
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(file, 1)
