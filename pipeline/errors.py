@@ -11,6 +11,10 @@ class Top1Error(Exception):
     """
 
 
+class PassingError(Top1Error):
+    """A state of the world that may be over soon: a job starts its processes again, from the checkpoint."""
+
+
 class UsageError(Top1Error):
     """A command that was misused; exit code 2 where Top1Error exits with 1."""
 

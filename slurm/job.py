@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from pipeline import attempts, runs
-from pipeline.errors import Top1Error
+from pipeline.errors import PassingError, Top1Error
 from pipeline.plan import Plan
 from pipeline.report import Report
 from slurm import leave
@@ -41,7 +41,7 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
     try:
         reason = _train(folder, plan or runs.read_plan(folder), task, stop, rank)
     except Top1Error as error:
-        if task and task.job and not isinstance(error, attempts.SupersededError):
+        if task and task.job and not isinstance(error, attempts.SupersededError | PassingError):
             leave.give_up(folder, error)
         raise
     if reason and task and task.job:

@@ -251,7 +251,7 @@ def test_other_graphs_mend_their_batches_too(geometry, augment, tree, sound):
     assert all(row == whole[row[0]] for row in rows)
 
 
-def test_each_bad_file_is_told_of_once_and_listed_with_its_reason(tree, tmp_path):
+def test_each_bad_file_is_told_of_once_and_listed_with_its_reason(tree, tmp_path, capsys):
     damage(tree, BAD["empty"], 3)
     damage(tree, BAD["vanished"], 9)
     told = []
@@ -264,6 +264,7 @@ def test_each_bad_file_is_told_of_once_and_listed_with_its_reason(tree, tmp_path
     for _ in range(2):  # a second attempt, or another rank, adds nothing
         for bad in told:
             list_in(tmp_path)(bad)
+    assert capsys.readouterr().err.count("does not decode") == 2
     lines = [json.loads(line) for line in (tmp_path / "bad_files.jsonl").read_bytes().splitlines()[1:]]
     assert sorted(line["index"] for line in lines) == [3, 9]
     assert {line["path"] for line in lines} == {str(train_split(tree).path(index)) for index in (3, 9)}

@@ -10,6 +10,7 @@ a window lies above the cut, and be replaced where it does not.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,9 +43,9 @@ def too_many(found: int, images: int, share: float, last: BadFile) -> Top1Error:
 
 
 def list_in(folder: Path) -> Callable[[BadFile], None]:
-    """Return what appends a file to the list of a run folder, unless it is there: one line of JSON each.
+    """Return what appends a file to the list of a run folder, and tells of it, unless it is there.
 
-    Ranks share the list: a line is one append.
+    One line of JSON each. Ranks share the list: a line is one append.
     """
 
     def append(bad: BadFile) -> None:
@@ -53,6 +54,8 @@ def list_in(folder: Path) -> Callable[[BadFile], None]:
         if bad.index not in map(_index, known):
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(bad)) + "\n")
+            text = f"{bad.path} does not decode ({bad.reason}); the next image takes its place ({BAD_FILES})"
+            print(text, file=sys.stderr, flush=True)
 
     return append
 

@@ -11,12 +11,14 @@ import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from pipeline.data import bulk_read
 from pipeline.data.buffers import Buffers
 from pipeline.data.parser import parsed_size
+from pipeline.data.patience import Patience
 from pipeline.data.pillow import DAMAGE, Content, as_bitmap
 from pipeline.data.sampling import Indices
 from pipeline.data.split import Flag, Pack, Split
@@ -48,7 +50,8 @@ class Storage:
     def __init__(self, split: Split) -> None:
         self._split = split
         self._root = np.frombuffer(f"{split.folder}/".encode(), np.uint8)
-        shards = _open_shards(split)
+        self._patience = Patience(split.folder)
+        shards = _open_shards(split, self._patience)
         weakref.finalize(self, _close, shards)
         self._shards = np.array(shards, np.int64)
         self._buffers = Buffers()
@@ -108,7 +111,13 @@ class Storage:
             return NOTHING
 
     def stored(self, index: int) -> Content:
-        """Return one image as it is stored, whatever it is. Raises OSError."""
+        """Return one image as it is stored, whatever it is.
+
+        Raises OSError where it is gone, PassingError where storage does not answer for a minute.
+        """
+        return self._patience.read(self._split.path(index), partial(self._stored, index))
+
+    def _stored(self, index: int) -> Content:
         pack = self._split.pack
         if pack is not None:
             shard = int(self._shards[pack.shard[index]])
@@ -132,14 +141,16 @@ def _read(file: int, offset: int, count: int) -> Content:
     return content[:filled]
 
 
-def _open_shards(split: Split) -> list[int]:
+def _open_shards(split: Split, patience: Patience) -> list[int]:
     """Open the tars of a pack. Raises Top1Error for one that is missing or shorter than its index says."""
     files: list[int] = []
     if split.pack is None:
         return files
     try:
         for shard, end in zip(split.pack.shards, _ends(split.pack), strict=True):
-            files.append(os.open(split.folder / shard, os.O_RDONLY))
+            files.append(
+                patience.read(split.folder / shard, partial(os.open, split.folder / shard, os.O_RDONLY))
+            )
             size = os.fstat(files[-1]).st_size
             if size < end:
                 raise Top1Error(
@@ -152,7 +163,7 @@ def _open_shards(split: Split) -> list[int]:
             f"{error.filename} cannot be opened ({error.strerror}); the index of {split.folder} needs it. "
             "Copy it again, or pack the data again with `top1 prep pack`."
         ) from error
-    except Top1Error:
+    except Top1Error:  # PassingError is one
         _close(files)
         raise
     return files
