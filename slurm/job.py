@@ -55,6 +55,11 @@ def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank:
         os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
     if plan.deterministic:  # torch refuses else: cuBLAS would share its buffers out as kernels come to run
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # NCCL's record of the last collectives, one file a rank, written when one of them times out; by default
+    # in the home folder, where jobs overwrite each other's.
+    os.environ.setdefault("TORCH_FR_DUMP_ON_TIMEOUT", "1")
+    launch = task.launch if task else "local"
+    os.environ.setdefault("TORCH_FR_DUMP_TEMP_FILE", f"{folder.absolute()}/logs/collectives-{launch}-rank-")
     report = _report(folder, plan, task, rank)
     if task and (plan.gpus > 1 or task.world > 1):
         _join(folder, plan, task)

@@ -6,8 +6,10 @@ step; which step they stop after they agree on (`pipeline.stop`).
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 
+_STDERR = 2
 LATER, NOW = 1, 2  # pipeline.stop.Stop, which opens torch
 
 
@@ -33,3 +35,5 @@ class StopRequest:
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(signum, self._note)
         signal.signal(signal.SIGCONT, signal.SIG_DFL)  # SLURM sends it before SIGTERM
+        # For a person who wonders where a process hangs: every thread's Python stack, and on it goes.
+        faulthandler.register(signal.SIGUSR1, file=_STDERR)

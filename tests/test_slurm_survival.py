@@ -88,6 +88,11 @@ def test_a_writer_that_was_left_behind_is_fenced_off(site, own):
     (run,), _ = site.submit(own["LONG"], "--gpus", 1)
     site.wait_for_step(run, 20)
     (left,) = pids_of(run).values()
+    # Asked where it is, every process says so, and trains on.
+    site.slurm("scancel", "--signal=USR1", job_of(run))
+    log = run / "logs" / "task-0.log"
+    site.wait(run, "stacks of its threads", lambda: "in train_on_batches" in log.read_text())
+    site.wait_for_step(run, last_step(run) + 20)
     (node,) = site.nodes(job_of(run))
     # The node's daemon alone dies: SLURM thinks the node lost, and the process trains on.
     (daemon,) = [one for one in recorded(site.folder) if one.name == node]
@@ -100,7 +105,7 @@ def test_a_writer_that_was_left_behind_is_fenced_off(site, own):
     second = read_attempts(run)[1]
     assert second.restart == 1
     assert second.pid != left
-    assert "superseded by attempt 2" in (run / "logs" / "task-0.log").read_text()
+    assert "superseded by attempt 2" in log.read_text()
     site.wait_for_step(run, second.step + 20, attempt=2)
     steps = [step for step, _ in losses(run)]
     assert steps == list(range(1, len(steps) + 1))
