@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline import attempts, runs
+from pipeline import attempts, failures, runs
 from pipeline.errors import PassingError, Top1Error
 from pipeline.plan import Plan
 from pipeline.report import Report
@@ -38,10 +38,15 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
     stop = StopRequest()
     stop.install()
     rank = task.rank if task else int(os.environ.get("RANK", "0"))
+    launch = task.launch if task else "local"
     try:
         reason = _train(folder, plan or runs.read_plan(folder), task, stop, rank)
-    except Top1Error as error:
-        if task and task.job and not isinstance(error, attempts.SupersededError | PassingError):
+    except Exception as error:
+        with contextlib.suppress(OSError):  # a full disk, a folder that is gone: the error itself is told
+            failures.note(folder, launch, rank, error)
+        if not isinstance(error, Top1Error) or isinstance(error, attempts.SupersededError | PassingError):
+            raise
+        if task and task.job:
             leave.give_up(folder, error)
         raise
     if reason and task and task.job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 from pipeline.attempts import Attempt, read_attempts
 from pipeline.errors import Top1Error, UsageError
+from pipeline.failures import first_failure
 from pipeline.follow import start_of
 from pipeline.journal import read_json, read_json_or_none
 from pipeline.runs import PLAN, STATUS, find_runs
@@ -150,6 +152,8 @@ def _state(
             return "starting", f"SLURM calls it {here.state} {_on(here)}".rstrip()
         return ("running" if written == "running" and begun else "starting"), _on(here)
     why = attempts[-1].reason or "" if attempts else ""
+    if written in ("failed", "running"):  # else it ended as it was told to
+        why = _first_to_fail(folder) or why
     if job:
         ended = ended_state(job)
         if ended:
@@ -181,6 +185,17 @@ def _on(job: QueuedJob) -> str:
 def _given_up(folder: Path) -> str:
     notes = sorted((folder / "logs").glob("give-up.*"), key=lambda path: path.stat().st_mtime)
     return notes[-1].read_text(encoding="utf-8").strip() if notes else ""
+
+
+def _first_to_fail(folder: Path) -> str:
+    """Return which process ended first, where and of what: as srun saw it killed, or as it said itself."""
+    log = folder / "logs" / "batch.log"
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    last = re.split(r"^\S+ \S+ job \S+ restart \d+: (?:on |starting )", text, flags=re.M)[-1]
+    for host, task, how in re.findall(r"^srun: error: (\S+): tasks? (\S+): (.+)$", last, re.M):
+        if not how.startswith(("Exited", "Terminated")):  # those followed, or have told why
+            return f"process {task} on {host}: {how}"
+    return str(first_failure(folder) or "")
 
 
 def _time_left(status: dict[str, Any]) -> float | None:

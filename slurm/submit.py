@@ -12,6 +12,7 @@ import submitit
 
 from pipeline import runs
 from pipeline.errors import Top1Error, UsageError
+from pipeline.failures import first_failure
 from pipeline.journal import read_json_or_none
 from pipeline.machine import gpu_models
 from pipeline.plan import Plan
@@ -125,11 +126,18 @@ def check_ended(run: Submitted) -> str:
         )
     error = run.job.exception()
     if error is not None:
+        first = first_failure(run.folder, f"local-{run.job.job_id}")
         raise Top1Error(
-            f"{run.plan.recipe.name} failed: {_last_line(str(error))} "
-            f"See {run.log}; the same `top1 train --run {run.folder}` goes on from its last checkpoint."
+            f"{run.plan.recipe.name} failed: {first or _last_line(str(error))}. See {run.log}; "
+            f"`{_goes_on(run)}` goes on from its last checkpoint."
         )
     return _state(run)
+
+
+def _goes_on(run: Submitted) -> str:
+    train = f"top1 train --run {run.folder}"
+    several = f"torchrun --standalone --nproc-per-node {run.plan.gpus} --no-python -- {train}"
+    return several if run.plan.gpus > 1 else train
 
 
 def _state(run: Submitted) -> str:
