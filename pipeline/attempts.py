@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.errors import Top1Error
 from pipeline.follow import start_of
 from pipeline.runs import ATTEMPTS
+from pipeline.versions import Version, version_from, without_repeats
 
 
 class SupersededError(Top1Error):
@@ -25,8 +26,10 @@ class SupersededError(Top1Error):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt. step: where it went on; None while it has not come so far. end_step, reason: None until
-    it ended by itself; one that was killed never says so."""
+    """One attempt. step: where it went on, the first time; None while it has not come so far.
+
+    end_step, reason: None until it ended by itself; one that was killed never says so.
+    """
 
     number: int
     host: str
@@ -38,6 +41,7 @@ class Attempt:
     step: int | None
     end_step: int | None
     reason: str | None
+    version: Version | None = None
 
 
 def read_attempts(folder: Path) -> list[Attempt]:
@@ -47,7 +51,9 @@ def read_attempts(folder: Path) -> list[Attempt]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
         try:
             facts = json.loads(line)
-            found.setdefault(int(facts["attempt"]), {}).update(facts)
+            known = found.setdefault(int(facts["attempt"]), {})
+            version_from(facts.get("version"))
+            known |= facts | ({"step": known["step"]} if "step" in known else {})
         except (ValueError, KeyError, TypeError):
             continue
     return [
@@ -62,6 +68,7 @@ def read_attempts(folder: Path) -> list[Attempt]:
             step=facts.get("step"),
             end_step=facts.get("end_step"),
             reason=facts.get("reason"),
+            version=version_from(facts.get("version")),
         )
         for number, facts in sorted(found.items())
     ]
@@ -116,3 +123,20 @@ def without_progress(attempts: list[Attempt]) -> int:
     while same < len(steps) and steps[-1 - same] == steps[-1]:
         same += 1
     return same
+
+
+def trained_by(attempts: list[Attempt]) -> list[Attempt]:
+    """Return the attempts whose steps are in the weights, the last one among them.
+
+    An attempt that came to no checkpoint, or whose checkpoints were all damaged, was trained over.
+    """
+    found: list[Attempt] = []
+    for attempt in attempts:
+        if attempt.step is not None:
+            found = [earlier for earlier in found if (earlier.step or 0) < attempt.step] + [attempt]
+    return found
+
+
+def versions_of(attempts: list[Attempt]) -> list[Version]:
+    """Return the versions of the code that trained the weights, in order, as far as they were noted."""
+    return without_repeats(attempt.version for attempt in trained_by(attempts) if attempt.version)

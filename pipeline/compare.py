@@ -17,10 +17,13 @@ from pipeline.columns import table
 from pipeline.journal import Record
 from pipeline.result import Measurement, Run, read_run
 from pipeline.runs import PLAN
-from pipeline.snapshot import ENVIRONMENT
+from pipeline.snapshot import environments
 from recipes.serialize import field_paths
 
 CURVES = ("train/loss", "val/top1", "val/top5")
+_THEN = ", then "  # between what a fact of a run was and what it became
+_CODE = 12  # characters of a digest of the code
+
 SHOWN = 8  # of the points that two curves have in common, evenly spread
 
 # What the machine was, of a plan; the rest is the recipe's or follows from these.
@@ -116,19 +119,25 @@ def _facts(run: Run) -> dict[str, str]:
     """Return everything that could make two runs differ, by name."""
     plan = journal.read_json(run.folder / PLAN)
     facts = {f"recipe.{path}": str(value) for path, value in field_paths(run.recipe).items()}
-    facts |= {"seed": str(run.seed), "commit": run.commit or "unknown"}
+    facts |= {"seed": str(run.seed), "commit": _THEN.join(run.commits) or "unknown"}
     facts |= {f"data.{name}": str(value) for name, value in asdict(run.data).items()}
     facts |= {f"machine.{name}": str(plan[name]) for name in _MACHINE if name in plan}
     hardware = [attempt.hardware for attempt in read_attempts(run.folder) if attempt.hardware]
     facts |= {"machine.hardware": "; ".join(dict.fromkeys(map(str, hardware)))} if hardware else {}
+    codes = dict.fromkeys(version.code[:_CODE] for version in run.versions if version.code)
+    facts |= {"code": _THEN.join(codes)} if codes else {}
     return facts | _environment(run.folder)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    path = folder / ENVIRONMENT
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    pairs = (line.partition("==") for line in lines if "==" in line)
-    return {f"environment.{name}": version for name, _, version in pairs}
+    """Return the version of each library, or what it was one after the other."""
+    found: dict[str, list[str]] = {}
+    for path in environments(folder):
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, equal, version = line.partition("==")
+            if equal and version not in found.setdefault(f"environment.{name}", []):
+                found[f"environment.{name}"].append(version)
+    return {name: _THEN.join(versions) for name, versions in found.items()}
 
 
 def _differences(first: Mapping[str, str], second: Mapping[str, str]) -> Iterable[Difference]:

@@ -104,7 +104,7 @@ def _row(group: list[Standing]) -> Row:
         "epochs": results[0].epochs if results else None,
         "gpu_hours": _mean(r.gpu_hours for r in results),
         "seeds": len({s.run.seed for s in group}) if results else 0,
-        "commit": _listed(s.run.commit for s in group),
+        "commit": _listed(commit for s in group for commit in s.run.commits),
         "run": _listed(str(s.run.folder) for s in group),
         "spread": _spread(s.reached for s in group),
         "best": _best(group[0].target.metric, results),

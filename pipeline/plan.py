@@ -46,6 +46,7 @@ class Plan:
     init_weights: the run folder or weights file that a recipe with `starts_from` begins with.
     deterministic: deterministic algorithms on a GPU (on the CPU they always are).
     precision: "auto" is bf16 where the device has it, fp16 on older GPUs, fp32 on the CPU.
+    code: what the source was (`versions.py`), which the commit alone does not say where there were changes.
     compile: "auto" compiles the network on a GPU where the run is long enough for it to pay, unless
     deterministic: what is compiled is chosen by timing.
     """
@@ -71,6 +72,7 @@ class Plan:
     tracking: str | None = None
     commit: str | None = None
     dirty: bool = False
+    code: str | None = None
     created: str = ""
     command: str = ""
     remarks: tuple[str, ...] = field(default_factory=tuple)

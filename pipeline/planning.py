@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
 import time
 import uuid
@@ -19,6 +18,7 @@ from pipeline.errors import Top1Error, UsageError
 from pipeline.machine import cpus_allotted
 from pipeline.own_network import NETWORK
 from pipeline.plan import DataFacts, Plan, make_plan
+from pipeline.versions import code_digest, git_state
 from recipes.schema import Recipe
 
 # Options of `top1 train` that a plan holds; each has a value that says nothing.
@@ -96,6 +96,7 @@ def new_run(
         init_weights=str(start.resolve()) if start else None,
         commit=commit,
         dirty=dirty,
+        code=code_digest(),
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=shlex.join(["top1", *sys.argv[1:]]),
     )
@@ -219,22 +220,3 @@ def tracking_of(uri: str | None, home: Path) -> str | None:
 def default_tracking(folder: Path) -> str:
     """Return the address of the sqlite database that runs are tracked in without a server."""
     return f"sqlite:///{folder.resolve() / 'mlflow.db'}"
-
-
-def git_state() -> tuple[str | None, bool]:
-    """Return the commit of this package's checkout and whether it has changes; (None, False) without one."""
-    here = Path(__file__).resolve().parent.parent
-    if not (here / ".git").exists():
-        return None, False
-    commit = _git(here, "rev-parse", "HEAD")
-    return commit or None, bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

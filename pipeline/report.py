@@ -20,6 +20,7 @@ from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
 from pipeline.snapshot import keep_snapshot
+from pipeline.versions import Version, changed, marked, version_now
 from pipeline.watch import Watch, watch_of
 from recipes.schema import Evaluation
 
@@ -60,6 +61,7 @@ class Report:
         self._saved = 0
         self._watch: Watch | None = None
         self._end_warning: list[EarlyWarning] = []
+        self._version: Version | None = None
 
     def started(self, done: int) -> None:
         """Note the attempt, and from where it goes on."""
@@ -68,11 +70,23 @@ class Report:
         if self.attempt is None:
             self.attempt = attempts.begin(self.folder, self._job, self._restart)
         attempts.note(self.folder, self.attempt, step=done, hardware=machine.hardware())
-        keep_snapshot(self.folder, self.plan.recipe)
         self._watch = watch_of(self.plan, self.folder, done)
         where = f"from step {done}" if done else "from the start"
         say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
+        if self._version is None:  # what runs was read when the process began, whatever is there by now
+            self._note_version(self.attempt)
         self._write_status("running", done)
+
+    def _note_version(self, attempt: int) -> None:
+        plan = self.plan
+        self._version = version_now(Version(marked(plan.commit, plan.dirty), plan.code))
+        attempts.note(self.folder, attempt, version=self._version.to_json())
+        *before, _ = attempts.trained_by(attempts.read_attempts(self.folder))
+        known = before[-1].version if before else None
+        differences = changed(known, self._version) if known else []
+        keep_snapshot(self.folder, plan.recipe, attempt if differences else None)
+        if differences:
+            self._tell(f"warning  not as in attempt {before[-1].number}: {'; '.join(differences)}")
 
     def progress(self, done: int, loss: float, lr: float, stage: Stage, waited: float) -> dict[str, float]:
         """Return the values of one journal record and show them. Raises SupersededError.
@@ -191,6 +205,7 @@ class Report:
                 for index, evaluation, score in scores
             ],
             "weights_sha256": sha256,
+            "versions": [one.to_json() for one in attempts.versions_of(attempts.read_attempts(self.folder))],
         }
         write_sealed(self.folder / runs.RESULT, result)
         self._saved = self.plan.total_steps

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.attempts import read_attempts, versions_of
 from pipeline.errors import Top1Error
 from pipeline.journal import NAME as JOURNAL
 from pipeline.journal import check_seal, read_json, read_json_or_none
 from pipeline.runs import ENSEMBLE, EVALUATION, PLAN, RESULT, STATUS, TRACKED
+from pipeline.versions import Version, marked, version_from
 from recipes.schema import Recipe
 from recipes.serialize import from_dict
 
@@ -72,6 +74,8 @@ class Progress:
 class Run:
     """One run folder. result: None until the run is finished.
 
+    commits: of the code that trained it, as far as it has come; the plan's where that was not noted.
+    versions: of that code and its libraries, in order.
     members: of an ensemble, the recipe of each network that is averaged; empty for a single network.
     """
 
@@ -80,11 +84,16 @@ class Run:
     recipe: Recipe
     seed: int
     data: DataSet
-    commit: str
+    commits: tuple[str, ...]
     command: str
     progress: Progress
     result: Result | None
     members: tuple[str, ...] = ()
+    versions: tuple[Version, ...] = ()
+
+    @property
+    def commit(self) -> str:
+        return ", ".join(self.commits)
 
 
 def read_run(folder: str | Path) -> Run:
@@ -96,6 +105,7 @@ def read_run(folder: str | Path) -> Run:
     progress = read_progress(folder)
     try:
         run = _run(folder, plan, progress, _result(folder / RESULT, result) if result else None)
+        run = _with_versions(run, result)
         return _with_evaluations(run, result) if result else run
     except (KeyError, TypeError, ValueError) as error:
         raise Top1Error(_not_understood(folder / PLAN, error)) from error
@@ -161,7 +171,7 @@ def _run(folder: Path, plan: dict[str, Any], progress: Progress, result: Result 
     if not isinstance(recipe, Recipe):
         raise TypeError("its recipe is no Recipe")
     data = plan["data"]
-    commit = str(plan.get("commit") or "")
+    commit = marked(plan.get("commit"), bool(plan.get("dirty")))
     return Run(
         folder=folder,
         id=str(plan["id"]),
@@ -173,12 +183,22 @@ def _run(folder: Path, plan: dict[str, Any], progress: Progress, result: Result 
             official=data.get("official"),
             changes=tuple(data.get("changes", ())),
         ),
-        commit=f"{commit}-dirty" if commit and plan.get("dirty") else commit,
+        commits=(str(commit),) if commit else (),
         command=str(plan.get("command") or ""),
         progress=progress,
         result=result,
         members=tuple(str(member["recipe"]) for member in plan.get("members", ())),
     )
+
+
+def _with_versions(run: Run, result: dict[str, Any] | None) -> Run:
+    """Add what trained the run: by its sealed result, else by its attempts."""
+    if result is None:
+        found = versions_of(read_attempts(run.folder))
+    else:
+        found = [version for facts in result.get("versions", ()) if (version := version_from(facts))]
+    commits = dict.fromkeys(version.commit for version in found if version.commit)
+    return replace(run, versions=tuple(found), commits=tuple(commits) or run.commits)
 
 
 def _with_evaluations(run: Run, result: dict[str, Any]) -> Run:

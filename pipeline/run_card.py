@@ -43,7 +43,7 @@ def tags(run: Run, attempts: Sequence[Attempt]) -> dict[str, str]:
         "slurm.jobs": _each(attempt.job for attempt in attempts),
         "weights.sha256": run.result.weights_sha256 if run.result else "",
         "state": run.progress.state,
-        "mlflow.source.git.commit": run.commit.removesuffix("-dirty"),
+        "mlflow.source.git.commit": run.commits[-1].removesuffix("-dirty") if run.commits else "",
     }
     return {key: _cut(value) for key, value in found.items() if value}
 

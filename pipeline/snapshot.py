@@ -1,6 +1,6 @@
 """What a run leaves beside its figures, so that it can be done again: its recipe's source, its environment.
 
-Light. Written once, when the first attempt begins.
+Light. Written when the first attempt begins; the environment again when an attempt finds another one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,26 @@ ENVIRONMENT = "environment.txt"
 _WIDTH = 110
 
 
-def keep_snapshot(folder: Path, recipe: Recipe) -> None:
-    """Write both files into a run folder that has none yet."""
-    for name, text in ((RECIPE, recipe_source), (ENVIRONMENT, lambda _: environment())):
-        if not (folder / name).exists():
-            (folder / name).write_text(text(recipe), encoding="utf-8")
+def keep_snapshot(folder: Path, recipe: Recipe, changed: int | None = None) -> None:
+    """Write both files into a run folder that has none yet.
+
+    changed: the attempt that is the first with another version of the code or its libraries; environment.txt
+    stays as it is, and the new one is beside it, as environment.<attempt>.txt.
+    """
+    name = f"environment.{changed}.txt" if changed else ENVIRONMENT
+    for path, text in ((folder / RECIPE, recipe_source), (folder / name, lambda _: environment())):
+        if not path.exists():
+            path.write_text(text(recipe), encoding="utf-8")
+
+
+def environments(folder: Path) -> list[Path]:
+    """Return the environments that a run was trained in, in order."""
+    later = {
+        int(match[1]): path
+        for path in folder.glob("environment.*.txt")
+        if (match := re.fullmatch(r"environment\.(\d+)\.txt", path.name))
+    }
+    return [path for path in (folder / ENVIRONMENT, *(later[n] for n in sorted(later))) if path.exists()]
 
 
 def recipe_source(recipe: Recipe) -> str:

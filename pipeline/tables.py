@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
 from pipeline.leaderboard import NOT_RUN
+from pipeline.versions import short
 
 Row = dict[str, Any]
 Problem = dict[str, str]
@@ -111,7 +112,7 @@ def number(key: str) -> Callable[[Row], str]:
 
 
 def commits(row: Row) -> str:
-    return ", ".join(f"{name[:8]}{'-dirty' * name.endswith('-dirty')}" for name in _listed(row["commit"]))
+    return ", ".join(map(short, _listed(row["commit"])))
 
 
 def _listed(names: str | None) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 from pipeline.ensemble import is_of
 from pipeline.result import Measurement, Run
 from pipeline.tiny import TINY
+from pipeline.versions import mixed
 from recipes.schema import Recipe, Target
 
 Verdict = Literal["reproduced", "above", "short"]
@@ -64,7 +65,12 @@ def standings(run: Run, book: Mapping[str, Recipe]) -> list[Standing]:
     An ensemble stands against the targets that average such networks only.
     """
     targets = targets_of(run, book)
-    shared = [*_state_reasons(run), *_recipe_reasons(run.recipe, book), *_data_reasons(run)]
+    shared = [
+        *_state_reasons(run),
+        *_recipe_reasons(run.recipe, book),
+        *_data_reasons(run),
+        *mixed(run.versions),
+    ]
     found = []
     for index, target in enumerate(targets):
         if run.members and not is_of(run.recipe, target, run.members):

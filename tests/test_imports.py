@@ -21,6 +21,7 @@ LIGHT = {
     "pipeline.data.header", "pipeline.locks", "data_prep.progress", "data_prep.published",
     "pipeline.judged", "pipeline.ensemble", "pipeline.protocols", "pipeline.timm_figures",
     "pipeline.snapshot", "pipeline.machine", "pipeline.board_page.page", "pipeline.compare",
+    "pipeline.versions",
     "pipeline.serve", "pipeline.bench.tracking", "pipeline.attempts", "pipeline.early_warning",
     "pipeline.forecast", "pipeline.bench.kept", "pipeline.child", "pipeline.warning_rules",
     "pipeline.probe", "pipeline.watch", "pipeline.scale", "slurm.cluster",
