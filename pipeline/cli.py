@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from pipeline.commands import bench, board, book, cluster, doctor, evaluate, jobs, prep, run, submit, ui
+from pipeline.commands import bench, board, book, cluster, doctor, evaluate, jobs, prep, run, submit, sync, ui
 from pipeline.commands.options import Command, usual_runs
 from pipeline.errors import Top1Error, UsageError, nearest
 
@@ -24,6 +24,7 @@ GROUPS = (
     jobs,
     evaluate,
     board,
+    sync,
     ui,
     cluster,
     bench,

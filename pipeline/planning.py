@@ -90,9 +90,11 @@ def new_run(
     start = parent or options.init
     folder = getattr(options, "run", None) or runs.new_folder(options.runs, recipe.name, options.seed)
     commit, dirty = git_state()
+    # Several jobs would write one sqlite file from several nodes, which it does not stand.
+    tracking = options.tracking or ("none" if getattr(options, "slurm", False) else None)
     plan = replace(
         plan_for(recipe, facts, options, gpus),
-        tracking=tracking_of(options.tracking, runs.home_of(folder, recipe.name, options.runs)),
+        tracking=tracking_of(tracking, runs.home_of(folder, recipe.name, options.runs)),
         init_weights=str(start.resolve()) if start else None,
         commit=commit,
         dirty=dirty,

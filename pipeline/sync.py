@@ -25,6 +25,10 @@ _NICE = 10  # where a node has no CPU to spare, the training goes first
 _AT_ONCE = Pace(patience=5.0)
 
 
+class NotTakenError(Top1Error):
+    """The address did not take a run, and would not take another one either."""
+
+
 def sync(
     folder: str | Path,
     uri: str,
@@ -38,8 +42,8 @@ def sync(
     """Bring MLflow up to date with a run folder, once or (`follow`) until the run has ended.
 
     book: the recipes as published, by name, for the verdict. parent: the training process; a follower
-    ends with it, `pace.limit` seconds later at most. Raises Top1Error when the folder is no run, and when
-    the server did not take everything within `pace.patience` seconds of the end.
+    ends with it, `pace.limit` seconds later at most. Raises Top1Error when the folder is no run or cannot be
+    shown, NotTakenError when the server did not take everything within `pace.patience` seconds of the end.
     """
     folder = Path(folder)
     check_address(uri)
@@ -69,7 +73,7 @@ def sync(
         f"Nothing is lost: `top1 sync {folder}` delivers it later."
     )
     log(message)
-    raise Top1Error(message) from error
+    raise (Top1Error if isinstance(error, Top1Error) else NotTakenError)(message) from error
 
 
 def _out_of_time(folder: Path, seconds: float) -> str:

@@ -67,7 +67,7 @@ class Site:
         """Submit runs; return their folders in the order of submission, and what was printed."""
         said = top1(
             "submit", *arguments, "--data", self.data, "--cluster", cluster or self.describe("default"),
-            "--runs", self.home / "runs", "--tracking", "none", "--device", "cpu", "--log-every", 1,
+            "--runs", self.home / "runs", "--device", "cpu", "--log-every", 1,
             **options,
         )  # fmt: skip
         return [Path(text) for text in re.findall(r"^submitted .*, folder (.+)$", said, re.M)], said

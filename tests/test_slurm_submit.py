@@ -46,7 +46,9 @@ def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
 
 def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_is_cancelled(site, own):
     # The child is named first, and is submitted after the run whose weights it begins with.
-    (*runs, child), _ = site.submit(own["CHILD"], own["GOOD"], own["BAD"], "--gpus", 1, "--parallel", 2)
+    (*runs, child), said = site.submit(own["CHILD"], own["GOOD"], own["BAD"], "--gpus", 1, "--parallel", 2)
+    assert "tracking    none: sqlite is not for several nodes. `top1 sync` here" in said
+    assert json.loads((child / "plan.json").read_text())["tracking"] is None
     array = job_of(runs[0]).partition("_")[0]
     assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
     assert json.loads((child / "plan.json").read_text())["init_weights"] == str(runs[1])
@@ -175,7 +177,7 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
         said = site.slurm(
             "sbatch", "--parsable", "--ntasks-per-node=1", "--gpus-per-node=1", "--cpus-per-task=2", "-o",
             tmp_path / "out", f"--export=ALL,RUN={run}", ROOT / "slurm" / "train.sbatch", own["LONG"],
-            "--data", site.data, "--device", "cpu", "--tracking", "none", "--log-every", 1,
+            "--data", site.data, "--device", "cpu", "--log-every", 1,
         )  # fmt: skip
     finally:
         os.environ["PATH"] = path
@@ -188,7 +190,8 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
     site.wait(run, "step 50", lambda: reached(1, 50))
     # A task has the CPUs that sbatch was given for it, and the run as many threads.
     assert "CPUs=2 " in site.slurm("scontrol", "show", "step", "-o", f"{job}.0")
-    assert json.loads((run / "plan.json").read_text())["threads"] == 2
+    plan = json.loads((run / "plan.json").read_text())
+    assert (plan["threads"], plan["tracking"]) == (2, None)
     site.slurm("scancel", "--signal=USR2", job)
     site.wait(run, "a second attempt", lambda: reached(2, 60) and read_attempts(run)[1].step is not None)
     first, second = read_attempts(run)

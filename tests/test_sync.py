@@ -25,10 +25,15 @@ from made_runs import (
 )
 from mlflow_server import UP, client_of, tracked_runs
 
+import recipes
+from pipeline.cli import main
 from pipeline.errors import Top1Error
 from pipeline.follow import Pace
 from pipeline.journal import Journal, cut_back, read, read_json, write_json
+from pipeline.plan import make_plan
+from pipeline.runs import write_plan
 from pipeline.serve import served
+from pipeline.show import DEMO
 
 BOOK = {recipe.name: recipe for recipe in (make_recipe(),)}
 QUICK = Pace(every=0.2, longest=1.0, patience=2.0)
@@ -417,6 +422,55 @@ def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, 
     assert "secret" not in str(caught.value) + log_of(folder)
     sync(folder, database)
     assert points(database, "train/loss") == losses(range(5))
+
+
+# ---------------------------------------------------------------- several runs, as in cron
+
+
+def planned(folder, **changes):
+    """Write a finished run that `top1` itself could go on with."""
+    plan = make_plan(recipes.get("lenet5"), DEMO, id=folder.name, seed=0, threads=1, **changes)
+    write_plan(folder, plan)
+    write_records(folder, range(5))
+    finish(folder)
+    return folder
+
+
+def test_all_runs_are_brought_up_to_date_whatever_is_wrong_with_one(tmp_path, database, capsys):
+    runs = tmp_path / "runs"
+    first, second = planned(runs / "lenet5" / "first"), planned(runs / "second")
+    (planned(runs / "torn") / "plan.json").write_text("{")
+    arguments = ["sync", "--runs", str(runs), "--tracking", database]
+    for sent in (5, 0):
+        assert main([*arguments, "--json"]) == 1
+        out, err = capsys.readouterr()
+        answer = json.loads(out)
+        assert [(one["run"], one["lines"]) for one in answer["runs"]] == [
+            (str(first), sent), (str(second), sent),
+        ]  # fmt: skip
+        assert [one["run"] for one in answer["failed"]] == [str(runs / "torn")]
+        assert "torn/plan.json" in err
+    assert sorted(run.data.tags["top1.plan"] for run in tracked_runs(database)) == ["first", "second"]
+    assert main(["sync", str(first), str(second), "--runs", str(runs), "--tracking", database]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_server_that_is_gone_is_asked_for_one_run_and_not_for_all(tmp_path, capsys):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}"  # bound, not listening: refused
+        for name in "abc":
+            planned(tmp_path / name, tracking=address)
+        assert main(["sync", "--runs", str(tmp_path)]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [f"{address} did not take the run" in line for line in told] == [True, False]
+    assert told[1] == "top1: 2 more runs go there and were not tried"
+
+
+@pytest.mark.parametrize("which", [(), ("a", "b")])
+def test_one_run_is_followed_at_a_time(tmp_path, capsys, which):
+    assert main(["sync", *which, "--follow", "--runs", str(tmp_path)]) == 2
+    assert "--follow goes with one RUN" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- following

@@ -1,4 +1,4 @@
-"""`top1 leaderboard`, `compare` and `sync`: what was reached, here and in MLflow."""
+"""`top1 leaderboard` and `compare`: what was reached, and by what two runs differ."""
 
 from __future__ import annotations
 
@@ -20,13 +20,6 @@ def add(commands: Any) -> None:
     compare = add_command(commands, "compare", _compare, "what differs between two runs, and in their curves")
     compare.add_argument("first", type=run_folder, metavar="RUN", help="run folder")
     compare.add_argument("second", type=run_folder, metavar="RUN", help="run folder")
-
-    sync = add_command(commands, "sync", _sync, "bring MLflow up to date with a run's log")
-    sync.add_argument("run", type=run_folder, metavar="RUN", help="run folder")
-    sync.add_argument("--tracking", metavar="URI", help="MLflow's address (default: the plan's)")
-    sync.add_argument("--experiment", default="top1", metavar="NAME", help="in MLflow (default top1)")
-    sync.add_argument("--follow", action="store_true", help="go on until the run ends")
-    sync.add_argument("--parent", type=int, metavar="PID", help="with --follow: the training process")
 
 
 def _leaderboard(options: argparse.Namespace) -> int:
@@ -58,29 +51,4 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json:
         return print_json(found.to_json())
     print(comparison_text(found))
-    return 0
-
-
-def _sync(options: argparse.Namespace) -> int:
-    import recipes
-    from pipeline.planning import default_tracking
-    from pipeline.runs import home_of, read_plan
-
-    plan = read_plan(options.run)
-    from pipeline.sync import sync  # MLflow takes seconds to open; a wrong folder is told before
-
-    uri = options.tracking or plan.tracking or default_tracking(home_of(options.run, plan.recipe.name))
-    delivery = sync(
-        options.run,
-        uri,
-        experiment=options.experiment,
-        book=recipes.all_recipes(),
-        follow=options.follow,
-        parent=options.parent,
-    )
-    if options.json:
-        return print_json(vars(delivery))
-    for problem in delivery.problems:
-        print(f"top1: skipped: {problem}", file=sys.stderr)
-    print(f"{options.run}  {delivery.points} values of {delivery.lines} lines, MLflow run {delivery.run_id}")
     return 0

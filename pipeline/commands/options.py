@@ -97,7 +97,9 @@ def run_folder(text: str) -> Path:
 def add_run(parser: argparse.ArgumentParser) -> None:
     add_runs(parser)
     parser.add_argument(
-        "--tracking", metavar="URI", help="MLflow's address, or none (default: sqlite in --runs)"
+        "--tracking",
+        metavar="URI",
+        help="MLflow's address, or none (default: sqlite in --runs; in SLURM's jobs none, see top1 sync)",
     )
     parser.add_argument(
         "--checkpoint-every", type=positive, metavar="STEPS", help="besides the end of each epoch"

@@ -138,7 +138,7 @@ def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
         options.gpus = options.gpus or cluster.gpus_per_node or 1
         options.data = options.data or (Path(cluster.data) if cluster.data else None)
         options.runs = options.runs or (Path(cluster.runs) if cluster.runs else None)
-        options.tracking = options.tracking or cluster.tracking or None
+        options.tracking = options.tracking or cluster.tracking or _untracked()
     elif options.nodes > 1:
         raise UsageError(f"--nodes {options.nodes} with --local: this machine is one node. Use --gpus.")
     options.gpus = options.gpus or 1
@@ -147,6 +147,14 @@ def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
     options.threads_of = _threads_of(cluster, options.parallel)
     if options.data is None:
         raise UsageError("give --data DIR, a folder that `top1 prep` has prepared.")
+
+
+def _untracked() -> str:
+    tell(
+        "tracking    none: sqlite is not for several nodes. `top1 sync` here brings what there is "
+        'into MLflow; with tracking = "https://..." in cluster.toml, jobs do while they run'
+    )
+    return "none"
 
 
 def _threads_of(cluster: Cluster | None, parallel: int) -> Callable[[int], int]:

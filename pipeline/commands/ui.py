@@ -45,7 +45,7 @@ def _serve(options: argparse.Namespace, uri: str) -> int:
     file = sqlite_file(uri)
     if file is not None and not file.exists():
         raise Top1Error(
-            f"there is no database {file}; train something, or `top1 sync RUN` a run there first."
+            f"there is no database {file}; train something, or bring the runs there by `top1 sync`."
         )
     if options.host not in LOOPBACK:
         tell(
