@@ -47,6 +47,7 @@ class Plan:
     deterministic: deterministic algorithms on a GPU (on the CPU they always are).
     precision: "auto" is bf16 where the device has it, fp16 on older GPUs, fp32 on the CPU.
     code: what the source was (`versions.py`), which the commit alone does not say where there were changes.
+    profile: each attempt traces some of its steps (`profile.py`), which changes no result.
     compile: "auto" compiles the network on a GPU where the run is long enough for it to pay, unless
     deterministic: what is compiled is chosen by timing.
     """
@@ -69,6 +70,7 @@ class Plan:
     deterministic: bool = False
     compile: str = "auto"
     device: str = "auto"
+    profile: bool = False
     tracking: str | None = None
     commit: str | None = None
     dirty: bool = False

@@ -99,6 +99,7 @@ def new_run(
         commit=commit,
         dirty=dirty,
         code=code_digest(),
+        profile=options.profile,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=shlex.join(["top1", *sys.argv[1:]]),
     )
@@ -159,7 +160,7 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
             f"Start {plan.gpus} to go on."
         )
     _refuse_other_machine(options, plan)
-    return plan
+    return replace(plan, profile=plan.profile or options.profile)
 
 
 def _refuse_other_machine(options: argparse.Namespace, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -243,15 +243,23 @@ class Report:
 
 
 class Waited(Iterator[T]):
-    """Passes batches on and counts the seconds that the caller waited for them, on the host's clock."""
+    """Passes batches on and counts the seconds that the caller waited for them, on the host's clock.
 
-    def __init__(self, batches: Iterator[T]) -> None:
-        self._batches, self._seconds = batches, 0.0
+    around: entered while it waits.
+    """
+
+    def __init__(
+        self,
+        batches: Iterator[T],
+        around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        self._batches, self._around, self._seconds = batches, around, 0.0
 
     def __next__(self) -> T:
         start = time.perf_counter()
         try:
-            return next(self._batches)
+            with self._around():
+                return next(self._batches)
         finally:
             self._seconds += time.perf_counter() - start
 

@@ -25,6 +25,7 @@ from pipeline.gpu import gpu_figures
 from pipeline.judged import evaluations_of, is_judged, judged_record
 from pipeline.not_finite import GoBack, check_finite, is_left_out, leave_out
 from pipeline.plan import Plan
+from pipeline.profile import named, profiling
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
 from pipeline.report import Report, Waited, result_of
@@ -87,10 +88,16 @@ def train_steps(run: Run, first_step: int) -> int:
         if run.stop.reason:
             return first_step
     with contextlib.closing(run.loader.batches(first_step, plan.total_steps)) as loaded:
-        return train_on_batches(run, first_step, Waited(loaded))
+        batches = Waited(loaded, lambda: named("wait for images"))
+        if not plan.profile:
+            return train_on_batches(run, first_step, batches)
+        with profiling(run.folder, run.accelerator, first_step, plan.total_steps) as after_step:
+            return train_on_batches(run, first_step, batches, after_step)
 
 
-def train_on_batches(run: Run, first_step: int, batches: Waited[Batch]) -> int:
+def train_on_batches(
+    run: Run, first_step: int, batches: Waited[Batch], after_step: Callable[[], None] = lambda: None
+) -> int:
     """Train as `train_steps` does. batches: all of them, from that step on."""
     plan = run.plan
     for step in range(first_step, plan.total_steps):
@@ -111,6 +118,7 @@ def train_on_batches(run: Run, first_step: int, batches: Waited[Batch]) -> int:
         best = epoch_ends and not stopping and validate(run, done)
         if run.books and (saving or stopping):
             save(run, done, best)
+        after_step()
         if run.stop.reason:
             return done
     return plan.total_steps

@@ -52,12 +52,13 @@ def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_i
     array = job_of(runs[0]).partition("_")[0]
     assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
     assert json.loads((child / "plan.json").read_text())["init_weights"] == str(runs[1])
-    (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0])
+    (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0], "--profile")
     site.wait_for_end(runs[1], "FAILED")
     site.wait_for_end(child, "CANCELLED")
     site.wait_for_end(runs[0])
     assert "result  top-1" in top1("logs", "-f", other, "--runs", site.home / "runs")  # until it ends
     site.wait_for_end(other)
+    assert [path.name.partition(".")[2] for path in (other / "profile").iterdir()] == ["rank-0.json.gz"]
     assert not (child / "attempts.jsonl").exists()  # it never began
     (attempt,) = read_attempts(runs[1])  # what failed for a reason is not tried again
     assert "the loss of step" in attempt.reason

@@ -1,5 +1,6 @@
 """Being asked to stop: between steps, in the middle of an evaluation, and after the last step."""
 
+import gzip
 import json
 import os
 from dataclasses import replace
@@ -80,6 +81,25 @@ def test_a_run_stops_there_and_the_next_attempt_leaves_nothing_out(
     results = [json.loads((path / "result.json").read_text()) for path in (folder, unbroken)]
     for key in ("weights_sha256", "last", "best"):
         assert results[0][key] == results[1][key]
+
+
+def test_a_run_that_is_profiled_keeps_a_trace_of_named_steps_and_ends_with_the_same_weights(
+    plan, unbroken, tmp_path
+):
+    run(replace(plan, profile=True), tmp_path / "run")
+    results = [json.loads((path / "result.json").read_text()) for path in (tmp_path / "run", unbroken)]
+    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+    (trace,) = (tmp_path / "run" / "profile").iterdir()
+    assert trace.name == f"steps-{STEPS - 2}-{STEPS}.rank-0.json.gz"  # the last: there are so few
+    with gzip.open(trace) as file:
+        spans = [one for one in json.load(file)["traceEvents"] if one.get("cat") == "user_annotation"]
+    steps = [one for one in spans if one["name"].startswith("ProfilerStep#")]
+    assert len(steps) == 3
+    for step in steps:
+        inside = [
+            one["name"] for one in spans if 0 <= one["ts"] - step["ts"] < step["dur"] and one is not step
+        ]
+        assert inside[:4] == ["wait for images", "forward", "backward", "optimizer"]
 
 
 def test_a_job_whose_attempts_make_no_step_does_not_go_back_for_ever(tmp_path, monkeypatch):

@@ -174,7 +174,8 @@ def test_a_run_that_is_asked_to_stop_saves_and_goes_on(small_data, tmp_path):
     assert step > 0
     assert f"stopped at step {step}, saved; start the same command again to go on" in output
     assert json.loads((folder / "status.json").read_text())["state"] == "stopped"
-    assert f"attempt 2, from step {step}" in run(*arguments)
+    assert f"attempt 2, from step {step}" in run(*arguments, "--profile")  # asked for by now
+    assert len(list((folder / "profile").glob("*.rank-0.json.gz"))) == 1
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(small_data, tmp_path):

@@ -105,6 +105,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-every", type=positive, metavar="STEPS", help="besides the end of each epoch"
     )
     parser.add_argument("--log-every", type=positive, metavar="STEPS", help="steps between two log lines")
+    parser.add_argument(
+        "--profile", action="store_true", help="trace a few steps of each attempt into RUN/profile/"
+    )
 
 
 def add_start(parser: argparse.ArgumentParser) -> None:
