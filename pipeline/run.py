@@ -37,16 +37,21 @@ from pipeline.trained import Trained, prepare_training
 from pipeline.transfer import load_start
 from recipes.schema import Evaluation
 
+SAVE_SECONDS = 600.0  # of training between two checkpoints, unless --checkpoint-every says how many steps
 START_UP_PASSES = 2  # DDP rebuilds its buckets at the beginning of the second
 
 
 @dataclass
 class Books:
-    """What the main process alone keeps: the journal, the checkpoint writer, and what people read."""
+    """What the main process alone keeps: the journal, the checkpoint writer, and what people read.
+
+    saved_at: when a checkpoint was last handed over, or the attempt began; of the monotonic clock.
+    """
 
     journal: Journal
     writer: checkpoint.CheckpointWriter
     report: Report
+    saved_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(kw_only=True)
@@ -215,12 +220,22 @@ def open_books(folder: Path, report: Report, done: int) -> Books:
     return Books(Journal(folder), writer, report)
 
 
+def is_save_due(run: Run) -> bool:
+    """Whether to save although neither the epoch nor --checkpoint-every asks for it.
+
+    The main process alone saves, so it may ask its own clock; nothing of the run depends on the answer.
+    """
+    by_clock = run.plan.checkpoint_every == run.plan.steps_per_epoch  # nobody has chosen an interval
+    return run.books is not None and by_clock and time.monotonic() - run.books.saved_at >= SAVE_SECONDS
+
+
 def save(run: Run, done: int, best: bool) -> None:
     """Hand the state after `done` steps to the checkpoint writer (main process only)."""
     assert run.books is not None  # only the main process saves
     seconds = run.books.report.seconds_since_last_call()
     run.facts["seconds"] += seconds
     run.facts["gpu_seconds"] += seconds * run.plan.gpus  # attempts may differ in their GPUs
+    run.books.saved_at = time.monotonic()
     run.books.journal.sync()
     tensors = {f"model/{name}": tensor for name, tensor in run.network.state_dict().items()}
     if run.average:

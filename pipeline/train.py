@@ -29,7 +29,7 @@ from pipeline.profile import named, profiling
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
 from pipeline.report import Report, Waited, result_of
-from pipeline.run import Run, open_run, save, weights_of_main
+from pipeline.run import Run, is_save_due, open_run, save, weights_of_main
 from pipeline.step import train_step
 from pipeline.stop import Agreement, Interrupted, Stop
 from recipes.schema import Evaluation
@@ -116,7 +116,8 @@ def train_on_batches(
         if logging or stopping:
             log(run, done, norm, batches.take_seconds())
         best = epoch_ends and not stopping and validate(run, done)
-        if run.books and (saving or stopping):
+        # Where it was logged the losses are known to be finite.
+        if run.books and (saving or stopping or (logging and is_save_due(run))):
             save(run, done, best)
         after_step()
         if run.stop.reason:

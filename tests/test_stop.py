@@ -9,7 +9,7 @@ import pytest
 
 import recipes
 from pipeline.attempts import begin, note
-from pipeline.checkpoint import newest_step
+from pipeline.checkpoint import list_checkpoints, newest_step
 from pipeline.errors import Top1Error
 from pipeline.journal import read
 from pipeline.plan import make_plan
@@ -100,6 +100,21 @@ def test_a_run_that_is_profiled_keeps_a_trace_of_named_steps_and_ends_with_the_s
             one["name"] for one in spans if 0 <= one["ts"] - step["ts"] < step["dur"] and one is not step
         ]
         assert inside[:4] == ["wait for images", "forward", "backward", "optimizer"]
+
+
+def test_long_epochs_are_saved_by_the_clock_too_which_changes_nothing(plan, unbroken, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.run.SAVE_SECONDS", 0.0)
+    kept, given = (
+        replace(plan, checkpoint_every=every, log_every=2) for every in (plan.steps_per_epoch, 100)
+    )
+    for name, one, steps in (("kept", kept, [10, 8]), ("given", given, [10, 5])):
+        run(one, tmp_path / name)
+        found = list_checkpoints(tmp_path / name / "checkpoints")
+        assert [int(path.stem.partition("-")[2]) for path in found] == steps
+        result = json.loads((tmp_path / name / "result.json").read_text())
+        assert (
+            result["weights_sha256"] == json.loads((unbroken / "result.json").read_text())["weights_sha256"]
+        )
 
 
 def test_a_job_whose_attempts_make_no_step_does_not_go_back_for_ever(tmp_path, monkeypatch):

@@ -102,7 +102,10 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         help="MLflow's address, or none (default: sqlite in --runs; in SLURM's jobs none, see top1 sync)",
     )
     parser.add_argument(
-        "--checkpoint-every", type=positive, metavar="STEPS", help="besides the end of each epoch"
+        "--checkpoint-every",
+        type=positive,
+        metavar="STEPS",
+        help="steps between two checkpoints, besides each epoch's end (default: ten minutes)",
     )
     parser.add_argument("--log-every", type=positive, metavar="STEPS", help="steps between two log lines")
     parser.add_argument(
