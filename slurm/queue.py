@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,20 +51,21 @@ def queued() -> dict[str, QueuedJob]:
     return {id: QueuedJob(id, state, reason, nodes) for id, state, reason, nodes in rows}
 
 
-def ended_state(job: str) -> str | None:
-    """Return how a job that is no longer queued ended (COMPLETED, FAILED, ...), None when nobody knows.
+def ended_states(jobs: Iterable[str]) -> dict[str, str]:
+    """Return how jobs that are no longer queued ended (COMPLETED, FAILED, ...), where somebody knows.
 
-    The controller remembers a job for some minutes, accounting for good.
+    The controller remembers a job for some minutes, accounting for good. Each is asked once for all jobs.
     """
-    if not shutil.which("scontrol"):
-        return None
-    done = _ask("scontrol", "show", "job", "-o", job)
-    found = re.search(r"JobState=(\w+)", done.stdout) if done else None
-    if found:
-        return found[1]
-    done = _ask("sacct", "-n", "-P", "-X", "-j", job, "-o", "State") if shutil.which("sacct") else None
-    words = done.stdout.split() if done and not done.returncode else []
-    return words[0] if words else None
+    wanted, found = dict.fromkeys(jobs), dict[str, str]()
+    for command in (
+        ("squeue", "-h", "-r", "-t", "all", "-o", "%i|%T", "-j"),
+        ("sacct", "-n", "-P", "-X", "-o", "JobID,State", "-j"),
+    ):
+        unknown = [job for job in wanted if job not in found]
+        done = _ask(*command, ",".join(unknown)) if unknown and shutil.which(command[0]) else None
+        rows = [line.split("|") for line in done.stdout.splitlines()] if done else []
+        found |= {job: state.split()[0] for job, state in rows if job in unknown}  # "CANCELLED by 0"
+    return found
 
 
 def with_cpus(cluster: Cluster) -> Cluster:

@@ -18,7 +18,7 @@ from pipeline.journal import read_json, read_json_or_none
 from pipeline.runs import PLAN, STATUS, find_runs
 from slurm import average
 from slurm.launch import SUBMITTED, read_job
-from slurm.queue import QueuedJob, ended_state
+from slurm.queue import QueuedJob, ended_states
 
 LIVE = ("pending", "starting", "running", "completing")
 _ENDED = {
@@ -61,25 +61,47 @@ def standings(runs: Path, jobs: dict[str, QueuedJob] | None) -> list[Standing]:
     """
     if not runs.is_dir():
         raise Top1Error(f"there is no folder {runs}; give --runs, or submit something first.")
-    return [*(standing(folder, jobs) for folder in find_runs(runs)), *_averages(runs, jobs)]
+    return [*standings_of(list(find_runs(runs)), jobs), *_averages(runs, jobs)]
+
+
+def standings_of(folders: list[Path], jobs: dict[str, QueuedJob] | None) -> list[Standing]:
+    """Return where these runs stand. SLURM is asked once for all their jobs that are no longer queued."""
+    ended = ended_states(_gone(folders, jobs))
+    return [standing(folder, jobs, ended) for folder in folders]
+
+
+def _gone(folders: list[Path], jobs: dict[str, QueuedJob] | None) -> Iterator[str]:
+    """Yield the jobs of unfinished runs that are no longer queued; none where the queue is not known."""
+    for folder in folders if jobs is not None else ():
+        try:
+            job, status = job_of(folder), read_json_or_none(folder / STATUS) or {}
+        except Top1Error:  # which is where that run stands
+            continue
+        if job and job not in (jobs or {}) and status.get("state") != "finished":
+            yield job
 
 
 def _averages(runs: Path, jobs: dict[str, QueuedJob] | None) -> Iterator[Standing]:
     """Yield where those jobs stand that wait, run or failed; what the others measured is among the runs."""
     if jobs is None:
         return
-    for job, of in average.submitted(runs / SUBMITTED):
+    submitted = list(average.submitted(runs / SUBMITTED))
+    ended = ended_states(job for job, _ in submitted if job not in jobs)
+    for job, of in submitted:
         here = jobs.get(job)
-        state = here.state if here else ended_state(job)
+        state = here.state if here else ended.get(job)
         if state:
             why = _waits(here) if here else f"log {average.log_of(runs / SUBMITTED, job)}"
             shown = _ENDED.get(state, state.lower())
             yield Standing(f"average of {of}", of, job, shown, why, 0, *(None,) * 6)
 
 
-def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
+def standing(
+    folder: Path, jobs: dict[str, QueuedJob] | None, ended: dict[str, str] | None = None
+) -> Standing:
     """Return where one run stands. jobs: the queue; None where it is not known, and the run alone tells.
 
+    ended: how jobs ended that are no longer queued; without it SLURM is asked.
     A run folder whose files are damaged is told as that, beside the others.
     """
     try:
@@ -90,7 +112,10 @@ def standing(folder: Path, jobs: dict[str, QueuedJob] | None) -> Standing:
     except Top1Error as error:
         return Standing(str(folder), "?", None, "damaged", str(error), 0, *(None,) * 6)
     attempts = read_attempts(folder)
-    state, reason = _state(folder, job, jobs, attempts, str(status.get("state", "not started")))
+    said = str(status.get("state", "not started"))
+    if ended is None:
+        ended = ended_states(_gone([folder], jobs))
+    state, reason = _state(folder, job, jobs, ended, attempts, said)
     moving = state == "running"
     return Standing(
         run=str(folder),
@@ -133,7 +158,12 @@ def find_run(text: str, runs: Path) -> Path:
 
 
 def _state(
-    folder: Path, job: str | None, jobs: dict[str, QueuedJob] | None, attempts: list[Attempt], written: str
+    folder: Path,
+    job: str | None,
+    jobs: dict[str, QueuedJob] | None,
+    ended: dict[str, str],
+    attempts: list[Attempt],
+    written: str,
 ) -> tuple[str, str]:
     """Return (state, why). written: what the run itself last said."""
     if written == "finished":
@@ -155,9 +185,8 @@ def _state(
     if written in ("failed", "running"):  # else it ended as it was told to
         why = _first_to_fail(folder) or why
     if job:
-        ended = ended_state(job)
-        if ended:
-            return _ENDED.get(ended, ended.lower()), _given_up(folder) or why
+        if job in ended:
+            return _ENDED.get(ended[job], ended[job].lower()), _given_up(folder) or why
         return (written if written != "running" else "lost"), why
     if written == "running" and not attempts:
         return "died", "attempts.jsonl is damaged, so it is not known where"

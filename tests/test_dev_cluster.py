@@ -12,14 +12,17 @@ import time
 from pathlib import Path
 
 import pytest
+from made_runs import make_run
 
+from pipeline import attempts
 from pipeline.cli import main
 from pipeline.errors import Top1Error
 from slurm import dev_cluster
 from slurm.dev_config import DevCluster
 from slurm.dev_daemons import environment
 from slurm.dev_processes import job_processes, recorded
-from slurm.queue import ended_state
+from slurm.queue import ended_states, queued
+from slurm.status import standings
 
 pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("slurm_programs")]
 
@@ -132,13 +135,24 @@ def test_it_has_accounting_where_that_is_asked_for(folder, tmp_path, monkeypatch
     # What the controller has forgotten accounting still knows.
     for name, value in environment(folder).items():
         monkeypatch.setenv(name, value)
-    assert ended_state(job) == "COMPLETED"
-    for name in ("scontrol", "sacct"):
-        shim = tmp_path / name
-        shim.write_text("#!/bin/sh\nexit 1\n")
-        shim.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-        assert ended_state(job) == ("COMPLETED" if name == "scontrol" else None)
+    assert ended_states([job]) == {job: "COMPLETED"}
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def replace(name, text):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+
+    # Where many runs have ended, SLURM's commands are asked once for all of them.
+    for number in range(3):
+        attempts.begin(make_run(tmp_path / "runs", seed=number, state="running"), job if number else "77")
+    for name in ("squeue", "sacct"):
+        replace(name, f'echo {name} >>{tmp_path}/asked; exec {shutil.which(name)} "$@"')
+    assert [one.state for one in standings(tmp_path / "runs", queued())] == ["lost", "ended", "ended"]
+    assert (tmp_path / "asked").read_text().split() == ["squeue", "squeue", "sacct"]
+    replace("squeue", "exit 1")
+    assert ended_states([job]) == {job: "COMPLETED"}
+    replace("sacct", "exit 1")
+    assert ended_states([job]) == {}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="already a normal user: the other tests are this one")

@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
 
 def _status(options: argparse.Namespace) -> int:
     from slurm.queue import queued
-    from slurm.status import find_run, standing, standings
+    from slurm.status import find_run, standings, standings_of
 
     try:
         jobs = queued()
@@ -55,7 +55,7 @@ def _status(options: argparse.Namespace) -> int:
         tell(f"top1: {error}")
         jobs = None
     if options.which:
-        found = [standing(find_run(text, options.runs), jobs) for text in options.which]
+        found = standings_of([find_run(text, options.runs) for text in options.which], jobs)
     else:
         found = standings(options.runs, jobs)
     if options.json:
