@@ -12,6 +12,7 @@ from pipeline.ensemble import Ensemble, ensemble_of
 from pipeline.errors import Top1Error
 from slurm.batch import Job, cpus_per_task, plain_text
 from slurm.cluster import Cluster
+from slurm.environment import of_a_new_job
 from slurm.launch import Request
 from slurm.queue import PATIENCE
 
@@ -63,9 +64,15 @@ def submit(text: str, home: Path, description: str) -> str:
 
     Raises Top1Error with SLURM's words.
     """
-    done = subprocess.run(
-        ["sbatch", "--parsable"], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    with of_a_new_job(text):
+        done = subprocess.run(
+            ["sbatch", "--parsable"],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
     if done.returncode:
         raise Top1Error(
             f"SLURM did not take the job that measures the average: {done.stderr.strip()}. The runs are "

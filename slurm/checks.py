@@ -12,6 +12,7 @@ from pipeline.errors import Top1Error
 from pipeline.plan import Plan
 from pipeline.show import checkpoint_gigabytes
 from slurm.cluster import Cluster
+from slurm.environment import of_a_new_job
 from slurm.queue import has_slurm
 
 
@@ -59,9 +60,10 @@ def check_script(script: str, where: str) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
         file.write(text)
         file.flush()
-        done = subprocess.run(
-            ["sbatch", "--test-only", file.name], capture_output=True, text=True, timeout=120, check=False
-        )
+        with of_a_new_job(script):
+            done = subprocess.run(
+                ["sbatch", "--test-only", file.name], capture_output=True, text=True, timeout=120, check=False
+            )
     if done.returncode:
         lines = [
             re.sub(r"^(sbatch: error: )?(allocation failure: )?", "", s) for s in done.stderr.splitlines()

@@ -16,6 +16,7 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 from pipeline.errors import Top1Error
 from slurm.batch import Job, batch_text
 from slurm.cluster import Cluster
+from slurm.environment import of_a_new_job
 from slurm.job import run_task
 
 
@@ -60,7 +61,8 @@ def submit(folder: Path, cluster: Cluster, job: Job) -> list[str]:
     """Hand the job to SLURM; return the id of each run's. Raises Top1Error with SLURM's own words."""
     executor = Executor(folder, cluster, job)
     try:
-        jobs = executor.map_array(run_task, job.runs)
+        with of_a_new_job(batch_text(cluster, job)):
+            jobs = executor.map_array(run_task, job.runs)
     except (FailedJobError, FailedSubmissionError) as error:
         said = [line.strip() for line in str(error).splitlines() if "error:" in line]
         raise Top1Error(

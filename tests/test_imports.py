@@ -24,7 +24,7 @@ LIGHT = {
     "pipeline.versions",
     "pipeline.serve", "pipeline.bench.tracking", "pipeline.attempts", "pipeline.early_warning",
     "pipeline.forecast", "pipeline.bench.kept", "pipeline.child", "pipeline.warning_rules",
-    "pipeline.probe", "pipeline.watch", "pipeline.scale", "slurm.cluster",
+    "pipeline.probe", "pipeline.watch", "pipeline.scale", "slurm.cluster", "slurm.environment",
     "slurm.batch", "slurm.checks", "slurm.launch", "slurm.signals", "slurm.leave", "slurm.tasks",
     "slurm.queue", "slurm.status", "slurm.logs", "slurm.again", "slurm.dev_cluster", "slurm.dev_config",
     "slurm.dev_daemons", "slurm.dev_processes",

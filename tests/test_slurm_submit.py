@@ -12,6 +12,7 @@ from slurm_jobs import ENDED, job_of, top1
 
 from pipeline.attempts import read_attempts
 from pipeline.checkpoint import newest_step
+from slurm import average
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
@@ -52,7 +53,10 @@ def test_an_array_ends_well_but_for_the_run_that_fails_and_what_waits_for_that_i
     array = job_of(runs[0]).partition("_")[0]
     assert [job_of(run) for run in runs] == [f"{array}_0", f"{array}_1"]
     assert json.loads((child / "plan.json").read_text())["init_weights"] == str(runs[1])
-    (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0], "--profile")
+    with pytest.MonkeyPatch.context() as shell:  # of a task of another job that torchrun has started there
+        for name, value in (("RANK", 1), ("WORLD_SIZE", 2), ("SLURM_NTASKS", 2), ("SBATCH_GPUS_PER_NODE", 9)):
+            shell.setenv(name, str(value))
+        (other,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", runs[0], "--profile")
     site.wait_for_end(runs[1], "FAILED")
     site.wait_for_end(child, "CANCELLED")
     site.wait_for_end(runs[0])
@@ -223,6 +227,26 @@ def test_a_real_time_limit_loses_no_step(site, limited):
     steps = [step for step, _ in losses(limited)]
     assert steps == list(range(1, len(steps) + 1))
     site.slurm("scancel", job_of(limited))
+
+
+def test_a_job_knows_nothing_of_the_job_it_is_submitted_from(site, tmp_path, monkeypatch):
+    # sbatch takes SBATCH_... before what its script says. SBATCH_QOS is how people state theirs once for all.
+    around = {
+        "SLURM_JOB_ID": "7", "SLURM_MEM_PER_CPU": "1", "SUBMITIT_EXECUTOR": "slurm", "SBATCH_QOS": "mine",
+        "SBATCH_GPUS_PER_NODE": "9", "SBATCH_PARTITION": "nowhere", "TORCHELASTIC_RUN_ID": "x",
+        "RANK": "1", "LOCAL_WORLD_SIZE": "2", "MINE": "1",
+    }  # fmt: skip
+    for name, value in around.items():
+        monkeypatch.setenv(name, value)
+    log = tmp_path / "log"
+    script = f"#!/bin/bash\n#SBATCH --partition=debug\n#SBATCH --output={log}\nenv\necho end\n"
+    job = average.submit(script, tmp_path, "2 pair")
+    site.wait(tmp_path, "it ends", lambda: log.exists() and "\nend\n" in log.read_text())
+    told = dict(line.split("=", 1) for line in log.read_text().splitlines() if "=" in line)
+    assert {name: told[name] for name in around if name in told} == {
+        "SLURM_JOB_ID": job, "SBATCH_QOS": "mine", "MINE": "1"
+    }  # fmt: skip
+    assert os.environ["RANK"] == "1"  # here all is as before
 
 
 @pytest.mark.parametrize(
