@@ -12,7 +12,7 @@ from pipeline.attempts import read_attempts
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan, split_batch
 from slurm.batch import cpus_per_task
-from slurm.checks import check_folder, check_gpus, check_script, check_slurm
+from slurm.checks import check_folder, check_gpus, check_script, check_slurm, check_srun
 from slurm.cluster import Cluster
 from slurm.launch import SUBMITTED, Request, read_job, scripts, submit_all
 from slurm.queue import move_waiting, queued
@@ -39,6 +39,7 @@ def requeue(
     plan = runs.read_plan(folder)
     check_slurm()
     check_gpus(cluster, gpus, where)
+    check_srun(cluster, where)
     check_folder(folder, [plan])
     if nodes * gpus != plan.gpus:
         plan = replan(plan, nodes * gpus, cpus_per_task(cluster, gpus))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.ensemble import Ensemble, ensemble_of
 from pipeline.errors import Top1Error
-from slurm.batch import Job, cpus_per_task, plain_text
+from slurm.batch import Job, cpus_per_task, plain_text, written
 from slurm.cluster import Cluster
 from slurm.environment import of_a_new_job
 from slurm.launch import Request
@@ -51,7 +51,8 @@ def script(cluster: Cluster, requests: list[Request], runs: Path, home: Path, jo
         gpus_per_node=cluster.gpus_per_node,
         runs=(),
         # Once it is measured it stands among the runs, and need not be told of any more.
-        command=f"srun --unbuffered {command(requests, runs, python, processes)} && \\\n"
+        command=f"srun {' '.join(written({'unbuffered': ''}, cluster.srun))} \\\n"
+        f"  {command(requests, runs, python, processes)} && \\\n"
         f"  rm -f {shlex.quote(str(home))}/average-$SLURM_JOB_ID.txt",
         log=str(log_of(home, "%j")),
         after=":".join(jobs),  # each for itself: one of them may go on in another job

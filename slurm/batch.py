@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from slurm.cluster import Cluster
+from slurm.cluster import Cluster, Options
 
 LEAST_CPUS = 1
 FAILURES = 3  # crashes in a row without a newer checkpoint, after which a job is given up
@@ -56,8 +56,8 @@ def cpus_per_task(cluster: Cluster, tasks_per_node: int) -> int:
 
 def batch_text(cluster: Cluster, job: Job) -> str:
     """Return the whole script."""
-    exports = _exports(cluster, job)
-    return "\n".join([*_head(cluster, job), *_run_folder(job.runs), _body(exports, job.command)])
+    exports, body = _exports(cluster, job), _body(cluster, job)
+    return "\n".join([*_head(cluster, job), *_run_folder(job.runs), exports, body])
 
 
 def plain_text(cluster: Cluster, job: Job) -> str:
@@ -66,7 +66,7 @@ def plain_text(cluster: Cluster, job: Job) -> str:
 
 
 def _head(cluster: Cluster, job: Job) -> list[str]:
-    return ["#!/bin/bash", *(f"#SBATCH --{line}" for line in _options(cluster, job)), "", *cluster.setup]
+    return ["#!/bin/bash", *(f"#SBATCH {line}" for line in _options(cluster, job)), "", *cluster.setup]
 
 
 def _options(cluster: Cluster, job: Job) -> list[str]:
@@ -91,11 +91,19 @@ def _options(cluster: Cluster, job: Job) -> list[str]:
         "open-mode": "append",
         "signal": f"USR2@{cluster.signal_seconds}",
     }
-    given = dict(cluster.sbatch)
-    lines = [f"{name}={shlex.quote(value)}" for name, value in texts.items() if value and name not in given]
-    lines += [f"{name}={shlex.quote(value)}" if value else name for name, value in given.items()]
-    requeue = "requeue" if cluster.requeue else "no-requeue"
-    return [*lines, *(["exclusive"] if cluster.exclusive else []), requeue]
+    asked = {name: value for name, value in texts.items() if value}
+    flags = ["exclusive"] * cluster.exclusive + ["requeue" if cluster.requeue else "no-requeue"]
+    return written(asked | dict.fromkeys(flags, ""), cluster.sbatch)
+
+
+def written(asked: dict[str, str], given: Options) -> list[str]:
+    """Return options as SLURM's commands take them. given: replaces what is asked for, or leaves it out."""
+    options: dict[str, str | None] = {**asked, **dict(given)}
+    return [
+        f"--{name}={shlex.quote(value)}" if value else f"--{name}"
+        for name, value in options.items()
+        if value is not None
+    ]
 
 
 def _dependency(job: Job) -> str:
@@ -112,9 +120,6 @@ def _run_folder(runs: Sequence[str]) -> list[str]:
 
 def _exports(cluster: Cluster, job: Job) -> str:
     values = {
-        "OMP_NUM_THREADS": str(job.cpus_per_task),
-        # From 22.05 on srun takes nothing from sbatch's --cpus-per-task: a task would have one CPU.
-        "SRUN_CPUS_PER_TASK": str(job.cpus_per_task),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TOP1_STARTUP_SECONDS": str(cluster.startup_seconds),
         "TOP1_STEP_SECONDS": str(cluster.step_seconds),
@@ -123,13 +128,18 @@ def _exports(cluster: Cluster, job: Job) -> str:
     if cluster.interface:
         names = ("TOP1_INTERFACE", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
         values |= dict.fromkeys(names, cluster.interface)
-    return "export " + " \\\n  ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
-
-
-def _body(exports: str, command: str) -> str:
+    others = " \\\n  ".join(f"{name}={shlex.quote(value)}" for name, value in values.items())
     return f"""\
-{exports}
+export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-{job.cpus_per_task}}} \\
+  {others}
+# From 22.05 on srun takes nothing from sbatch's --cpus-per-task: a task would have one CPU.
+[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK"""
 
+
+def _body(cluster: Cluster, job: Job) -> str:
+    asked = {"kill-on-bad-exit": "1", "unbuffered": "", "open-mode": "append"}
+    options = " ".join(written(asked, cluster.srun))
+    return f"""
 mkdir -p "$run/logs"
 exec >>"$run/logs/batch.log" 2>&1
 why=$run/logs/give-up.$SLURM_JOB_ID  # a task writes there that to start again would help nobody
@@ -148,8 +158,8 @@ failures=0
 while :; do
   before=$(newest)
   rm -f "$run"/logs/give-up.*
-  srun --kill-on-bad-exit=1 --unbuffered --open-mode=append --output="$run/logs/task-%t.log" \\
-    {command} &
+  srun {options} --output="$run/logs/task-%t.log" \\
+    {job.command} &
   tasks=$!
   while :; do  # each signal interrupts wait
     wait $tasks
@@ -202,8 +212,6 @@ def plain_script() -> str:
         "# Written by `python -m slurm.batch`; change the options below to your cluster's."
     )
     found = 'command -v top1 >/dev/null || { echo "activate the environment of top1 first" >&2; exit 1; }'
-    text = text.replace("_PER_TASK=8", "_PER_TASK=${SLURM_CPUS_PER_TASK:-8}")
-    text = text.replace("OMP_NUM_THREADS=8", "OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-8}")
     return text.replace("run=RUN", f"{found}\n{folder}").replace("#!/bin/bash\n", f"#!/bin/bash\n{usage}\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -11,9 +12,10 @@ from pathlib import Path
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan
 from pipeline.show import checkpoint_gigabytes
+from slurm.batch import written
 from slurm.cluster import Cluster
 from slurm.environment import of_a_new_job
-from slurm.queue import has_slurm
+from slurm.queue import PATIENCE, has_slurm
 
 
 def check_folder(runs: Path, plans: list[Plan]) -> None:
@@ -54,6 +56,18 @@ def check_gpus(cluster: Cluster, gpus_per_node: int, where: str) -> None:
         )
 
 
+def check_srun(cluster: Cluster, where: str) -> None:
+    """Raise Top1Error where this machine's srun does not know an option that its tasks are to start with."""
+    options = shlex.split(" ".join(written({}, cluster.srun)))
+    # It reads its options up to --version, and then starts nothing.
+    done = subprocess.run(
+        ["srun", *options, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        raise Top1Error(f"srun would not start the tasks: {said[0]}. Correct srun in {where}.")
+
+
 def check_script(script: str, where: str) -> None:
     """Have SLURM itself judge a script (partition, account, limits, nodes, GPUs) without submitting it."""
     text = "\n".join(line for line in script.splitlines() if not line.startswith("#SBATCH --dependency"))
@@ -70,5 +84,6 @@ def check_script(script: str, where: str) -> None:
         ]
         said = "; ".join(dict.fromkeys(line for line in lines if line)) or "no reason given"
         raise Top1Error(
-            f"SLURM would not take the job: {said}. Correct {where}, or ask for fewer nodes or GPUs."
+            f"SLURM would not take the job: {said}. Correct {where} or --sbatch, or ask for fewer nodes or "
+            "GPUs."
         )

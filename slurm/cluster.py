@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import Top1Error, UsageError, nearest
 
 PLACES = (Path("cluster.toml"), Path("~/.config/top1/cluster.toml"))
+# What a plan has settled, and who is to be told instead.
+SHAPE = dict.fromkeys(("nodes", "ntasks", "ntasks-per-node"), "--nodes and --gpus say it")
+SETTLED = {
+    "sbatch": SHAPE | {"array": "--parallel says how many run at a time", "dependency": "--after says it"},
+    "srun": SHAPE | dict.fromkeys(("output", "error"), "`top1 logs` finds them where they are"),
+}
+
+Options = tuple[tuple[str, str | None], ...]  # "" is an option without a value, None one to leave out
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,8 @@ class Cluster:
     cpus_per_node: each GPU's process has its share of them, all together with `exclusive`.
     signal_seconds: SLURM may send the signal up to a minute earlier.
     requeue: false where jobs may not go back to the queue; a run's next job is then another one.
-    sbatch: further options of sbatch, e.g. {"mail-type": "FAIL"}.
+    sbatch, srun: further options of these, e.g. {"mail-type": "FAIL"}; one that is asked for anyway is
+    replaced, or left out where it is false.
     """
 
     gpus_per_node: int
@@ -47,12 +56,18 @@ class Cluster:
     data: str = ""
     runs: str = ""
     tracking: str = ""
-    sbatch: tuple[tuple[str, str], ...] = ()
+    sbatch: Options = ()
+    srun: Options = ()
 
     @property
-    def minutes(self) -> float:
-        """The time limit."""
-        return _minutes(self.time) or 0.0
+    def limit(self) -> str | None:
+        """The time limit as it is asked for; None where it is left to SLURM."""
+        return dict(self.sbatch).get("time", self.time)
+
+    @property
+    def minutes(self) -> float | None:
+        """The time limit, where it is asked for."""
+        return _minutes(self.limit) if self.limit is not None else None
 
 
 def find_cluster(asked: Path | None) -> tuple[Path, Cluster]:
@@ -88,14 +103,37 @@ def cluster_from_dict(values: dict[str, Any], where: str) -> Cluster:
     if "gpus_per_node" not in values:
         raise Top1Error(f"{where} does not say gpus_per_node; how many GPUs has a node?")
     checked = {key: _checked(value, str(known[key].type), f"{where}: {key}") for key, value in values.items()}
-    cluster = Cluster(**checked)
-    if _minutes(cluster.time) is None:
+    return _possible(Cluster(**checked), where)
+
+
+def with_options(cluster: Cluster, given: list[str], where: str) -> Cluster:
+    """Return a cluster with further options of sbatch, each KEY=VALUE or KEY alone, before those it has.
+
+    Raises UsageError or Top1Error where they make no sense. where: of the description, for a refusal.
+    """
+    options = dict(cluster.sbatch)
+    for text in given:
+        name, _, value = text.partition("=")
+        if not _is_option([name, value]):
+            raise UsageError(f"--sbatch {text!r} is no option of sbatch; write KEY=VALUE, e.g. time=30.")
+        options[name] = _setting({"true": True, "false": False}.get(value, value))  # as in the file
+    said = f"{where} with --sbatch {' '.join(given)}"
+    return _possible(replace(cluster, sbatch=tuple(options.items())), said) if given else cluster
+
+
+def _possible(cluster: Cluster, where: str) -> Cluster:
+    """Return the cluster. Raises Top1Error where its jobs would not be as planned, or could not begin."""
+    for table in ("sbatch", "srun"):
+        for name, _ in getattr(cluster, table):
+            if name in SETTLED[table]:
+                raise Top1Error(f"{where}: {table} is given {name!r}; {SETTLED[table][name]}. Leave it out.")
+    if cluster.limit is not None and cluster.minutes is None:
         raise Top1Error(
-            f'{where}: time is {cluster.time!r}; write it as SLURM does, "24:00:00" or "2-00:00:00".'
+            f'{where}: time is {cluster.limit!r}; write it as SLURM does, "24:00:00" or "2-00:00:00".'
         )
-    if cluster.minutes * 60 <= cluster.signal_seconds:
+    if cluster.minutes is not None and cluster.minutes * 60 <= cluster.signal_seconds:
         raise Top1Error(
-            f"{where}: a job of time {cluster.time!r} would be told to stop {cluster.signal_seconds} s "
+            f"{where}: a job of time {cluster.limit!r} would be told to stop {cluster.signal_seconds} s "
             "before its end, when it has not begun. Lower signal_seconds or raise time."
         )
     return cluster
@@ -112,13 +150,18 @@ def _checked(value: Any, kind: str, what: str) -> Any:
             return value
         case ("tuple[str, ...]", list()) if all(isinstance(line, str) for line in value):
             return tuple(value)
-        case ("tuple[tuple[str, str], ...]", dict()):
+        case ("Options", dict()):
             return _checked([*map(list, value.items())], kind, what)
-        case ("tuple[tuple[str, str], ...]", list()) if all(map(_is_option, value)):  # as JSON gives it back
-            # An option without a value is true here and empty for sbatch.
-            given = [(name, "" if setting is True else str(setting)) for name, setting in value]
-            return tuple(pair for pair in given if pair[1] != "False")
+        case ("Options", list()) if all(map(_is_option, value)):  # as JSON gives it back
+            return tuple((name, _setting(setting)) for name, setting in value)
     raise Top1Error(f"{what} is {value!r}; it must be {_WANTED[kind]}.")
+
+
+def _setting(value: bool | str | float | None) -> str | None:
+    """Return an option's value in TOML, or in JSON after that, as it is kept."""
+    if isinstance(value, bool):
+        return "" if value else None
+    return None if value is None else str(value)
 
 
 _WANTED = {
@@ -126,13 +169,15 @@ _WANTED = {
     "str": "a text in quotes, on one line",
     "bool": "true or false",
     "tuple[str, ...]": "a list of texts",
-    "tuple[tuple[str, str], ...]": 'a table of sbatch\'s options, e.g. { mail-type = "FAIL" }',
+    "Options": 'a table of options, their names without dashes in front, e.g. { mail-type = "FAIL" }',
 }
 
 
 def _is_option(pair: Any) -> bool:
-    """Whether it is [name, value], each as sbatch takes it on one line."""
-    if not (isinstance(pair, list | tuple) and len(pair) == 2 and isinstance(pair[1], str | int | float)):
+    """Whether it is [name, value], each as SLURM takes it on one line."""
+    if not (isinstance(pair, list | tuple) and len(pair) == 2):
+        return False
+    if not isinstance(pair[1], str | int | float | None):
         return False
     return bool(re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", str(pair[0]))) and str(pair[1]).isprintable()
 

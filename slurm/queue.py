@@ -75,12 +75,13 @@ def with_cpus(cluster: Cluster) -> Cluster:
     """
     if cluster.cpus_per_node or not has_slurm():
         return cluster
+    partition = dict(cluster.sbatch).get("partition", cluster.partition)
     done = _ask("sinfo", "-h", "-N", "-o", "%P|%c")
     rows = [line.split("|") for line in done.stdout.splitlines()] if done else []
     ours = [
         int(cpus)
         for name, cpus in rows
-        if (name.rstrip("*") == cluster.partition if cluster.partition else name.endswith("*"))
+        if (name.rstrip("*") == partition if partition else name.endswith("*"))
     ]
     return replace(cluster, cpus_per_node=min(ours, default=0))
 

@@ -1,7 +1,8 @@
 """A cluster's description: what it may say, and one clear sentence for what it may not."""
 
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pipeline.commands.submit import EXAMPLE
 from pipeline.errors import Top1Error, UsageError
 from pipeline.plan import DataFacts, make_plan
 from slurm.batch import batch_text, cpus_per_task
-from slurm.cluster import cluster_from_dict, find_cluster, read_cluster
+from slurm.cluster import cluster_from_dict, find_cluster, read_cluster, with_options
 from slurm.launch import Request, groups, job_of
 
 FACTS = DataFacts("/data", "imagenet", 1000, 1_281_167, 50_000, "")
@@ -39,6 +40,7 @@ def test_the_example_of_the_help_is_a_description_and_reaches_the_script(tmp_pat
     ):  # fmt: skip
         assert line in text.splitlines(), line
     assert "NCCL_SOCKET_IFNAME=ib0" in text
+    assert "--container-image=/images/top1.sqsh --container-mounts=/datasets,/scratch --output=" in text
 
 
 def plan_of(name, gpus):
@@ -62,6 +64,13 @@ def plan_of(name, gpus):
             "would be told to stop 120 s before its end, when it has not begun",
         ),
         ("gpus_per_node = ", "is not TOML"),
+        (
+            "gpus_per_node = 8\nsbatch = { time = 1 }",
+            "a job of time '1' would be told to stop 120 s before its end",
+        ),
+        ("gpus_per_node = 8\nsbatch = { nodes = 2 }", "sbatch is given 'nodes'; --nodes and --gpus say it"),
+        ("gpus_per_node = 8\nsrun = { output = 'x' }", "srun is given 'output'; `top1 logs` finds"),
+        ("gpus_per_node = 8\nsrun = '--mpi=none'", "srun is '--mpi=none'; it must be a table of options"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, text, expected):
@@ -111,6 +120,7 @@ def test_with_fit_each_recipe_gets_the_gpus_its_batch_divides_over(tmp_path, cap
     arguments = [
         "submit", "lenet5", "alexnet", "lenet5", "--set", "model.num_classes=10", "--fit", "--nodes", "2",
         "--data", demo_data, "--cluster", file, "--runs", tmp_path / "runs", "--tracking", "none",
+        "--sbatch", "time=30", "--sbatch", "gpus-per-node=false", "--sbatch", "gres=gpu:3",
     ]  # fmt: skip
     assert main([str(a) for a in [*arguments, "--dry-run"]]) == 0
     said = capsys.readouterr()
@@ -123,6 +133,9 @@ def test_with_fit_each_recipe_gets_the_gpus_its_batch_divides_over(tmp_path, cap
         "nodes=1", "ntasks-per-node=1", "cpus-per-task=4", "array=0-1",
         "alexnet+model.num_classes=10 (seed 0): 2 x 2 processes",
         "nodes=2", "ntasks-per-node=2", "cpus-per-task=4",
+    ]  # fmt: skip
+    assert re.findall(r"^#SBATCH --(time|gpus-per-node|gres)=(.*)$", said.out, re.M) == [
+        ("time", "30"), ("gres", "gpu:3"), ("time", "30"), ("gres", "gpu:3")
     ]  # fmt: skip
     assert "it has not judged what follows" in said.err
     assert main([str(a) for a in arguments]) == 1
@@ -157,9 +170,41 @@ def test_what_comes_back_on_fewer_gpus_has_no_larger_passes():
     assert replan(before, 8, threads=1).accumulation == 8 * before.accumulation
 
 
+def script_on(cluster, folder):
+    request = Request(folder, plan_of("alexnet", 1), nodes=1)
+    return batch_text(cluster, job_of(cluster, [request], folder, None, None))
+
+
 @pytest.mark.parametrize("setting", [True, ""])
 def test_an_option_of_sbatch_without_a_value_is_passed_on(tmp_path, setting):
     cluster = cluster_from_dict({"gpus_per_node": 1, "sbatch": {"contiguous": setting}}, "here")
-    request = Request(tmp_path, plan_of("alexnet", 1), nodes=1)
-    text = batch_text(cluster, job_of(cluster, [request], tmp_path, None, None))
-    assert "#SBATCH --contiguous" in text.splitlines()
+    assert "#SBATCH --contiguous" in script_on(cluster, tmp_path).splitlines()
+
+
+def test_what_is_asked_for_anyway_can_be_replaced_or_left_out(tmp_path):
+    values = {
+        "gpus_per_node": 8, "exclusive": True, "srun": {"unbuffered": False, "cpu-bind": "cores"},
+        "sbatch": {
+            "gpus-per-node": False, "gres": "gpu:8", "distribution": "cyclic:cyclic", "exclusive": "user",
+        },
+    }  # fmt: skip
+    cluster = cluster_from_dict(values, "here")
+    assert cluster_from_dict(json.loads(json.dumps(asdict(cluster))), "job.json") == cluster
+    text = script_on(cluster, tmp_path)
+    assert "gpus-per-node" not in text
+    assert text.count("--distribution=") == text.count("--exclusive") == text.count("--gres=gpu:8") == 1
+    assert "  srun --kill-on-bad-exit=1 --open-mode=append --cpu-bind=cores --output=" in text
+
+
+def test_options_of_one_job_go_before_those_of_the_description(tmp_path):
+    values = {"gpus_per_node": 8, "sbatch": {"gres": "gpu:8", "gpus-per-node": False}}
+    given = ["time=0:30:00", "gres=false", "gpus-per-node=a100:8", "contiguous"]
+    cluster = with_options(cluster_from_dict(values, "c.toml"), given, "c.toml")
+    lines = script_on(cluster, tmp_path).splitlines()
+    assert cluster.minutes == 30
+    assert {"#SBATCH --gpus-per-node=a100:8", "#SBATCH --contiguous", "#SBATCH --time=0:30:00"} <= {*lines}
+    assert not [line for line in lines if "--gres" in line]
+    with pytest.raises(Top1Error, match=r"c\.toml with --sbatch nodes=2: sbatch is given 'nodes'"):
+        with_options(cluster, ["nodes=2"], "c.toml")
+    with pytest.raises(UsageError, match="--sbatch '--time=3' is no option of sbatch; write KEY=VALUE"):
+        with_options(cluster, ["--time=3"], "c.toml")

@@ -157,7 +157,8 @@ def test_two_nodes_of_two_train_like_one_process_and_the_run_goes_on_as_one(site
     done = read_attempts(four)[0].end_step
     assert read_attempts(four)[0].reason == "told to end"
     assert newest_step(four / "checkpoints") == done >= 12  # it saved, and did not come back
-    said = top1("requeue", four, "--nodes", 1, "--gpus", 1, *runs)
+    said = top1("requeue", four, "--nodes", 1, "--gpus", 1, "--sbatch", "comment=again", *runs)
+    assert "Comment=again" in site.slurm("scontrol", "show", "job", "-o", job_of(four))
     assert "1 processes, micro-batch 8 x accumulation 4" in said
     before, after = (json.loads((four / name).read_text()) for name in ("plan.json", "plan.2.json"))
     assert {key for key in before if before[key] != after[key]} == {"gpus", "accumulation"}
@@ -257,6 +258,8 @@ def test_a_job_knows_nothing_of_the_job_it_is_submitted_from(site, tmp_path, mon
         ({"gpus_per_node": 8}, ["--gpus", 4], "Requested node configuration is not available"),
         ({}, ["--nodes", 8, "--gpus", 1], "SLURM would not take the job"),
         ({}, ["--nodes", 3, "--gpus", 1], "GPU counts that work"),
+        ({}, ["--sbatch", "partition=gpuu"], "invalid partition specified: gpuu"),
+        ({"srun.container-imag": "x"}, [], "srun would not start the tasks: srun: unrecognized option"),
         ({}, ["--gpus", 1, "--runs", "/dev/null/runs"], "cannot be written, and the runs would go below it"),
     ],
 )

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import add_command, add_runs, positive, print_json, tell
+from pipeline.commands.options import add_command, add_runs, add_sbatch, positive, print_json, tell
 from pipeline.errors import Top1Error, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def add(commands: Any) -> None:
     requeue.add_argument("--nodes", type=positive, help="nodes (default: as many as before)")
     requeue.add_argument("--gpus", type=positive, help="GPUs of a node (default: as before)")
     requeue.add_argument("--cluster", type=Path, metavar="FILE", help="another description than before")
+    add_sbatch(requeue)
     for parser in (status, logs, cancel, requeue):
         add_runs(parser)
 
@@ -161,13 +162,15 @@ def _requeue(options: argparse.Namespace) -> int:
 def _before(folder: Path, options: argparse.Namespace) -> tuple[Cluster, str, int, int]:
     """Return the cluster, where it is described, and the nodes and GPUs of each that a run had."""
     from pipeline.runs import read_plan
-    from slurm.cluster import find_cluster
+    from slurm.cluster import find_cluster, with_options
     from slurm.launch import JOB, read_job
     from slurm.queue import with_cpus
 
     plan, known = read_plan(folder), read_job(folder)
     nodes = known.nodes if known else 1
     if known and not options.cluster:
-        return known.cluster, str(folder / JOB), nodes, plan.gpus // nodes
-    where, cluster = find_cluster(options.cluster)
-    return with_cpus(cluster), str(where), nodes, plan.gpus // nodes
+        where, cluster = folder / JOB, known.cluster
+    else:
+        where, cluster = find_cluster(options.cluster)
+    cluster = with_cpus(with_options(cluster, options.sbatch, str(where)))
+    return cluster, str(where), nodes, plan.gpus // nodes

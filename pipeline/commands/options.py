@@ -94,6 +94,17 @@ def run_folder(text: str) -> Path:
     return named if named.is_dir() else path
 
 
+def add_sbatch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of sbatch before the cluster's, e.g. time=30, partition=debug, exclude=n3; KEY=false "
+        "leaves one out; kept with the run (repeatable)",
+    )
+
+
 def add_run(parser: argparse.ArgumentParser) -> None:
     add_runs(parser)
     parser.add_argument(

@@ -15,6 +15,7 @@ from pipeline.commands.options import (
     add_command,
     add_machine,
     add_run,
+    add_sbatch,
     add_science,
     add_start,
     positive,
@@ -45,14 +46,17 @@ requeue = true            # false where jobs may not: another job then goes on w
 constraint = "a100"
 exclusive = true
 setup = ["module load cuda", "source /home/me/top1/.venv/bin/activate"]
-python = "python"         # the tasks' (default: the one that submits)
+python = "python"         # the tasks', in a container the container's (default: the one that submits)
 interface = "ib0"         # the network interface that processes find each other on
 startup_seconds = 300     # how long processes wait for each other at the start
 step_seconds = 600        # how long a process waits for the others in a step before it gives up
 data = "/datasets/imagenet"
 runs = "/scratch/me/runs"
 tracking = "https://mlflow.example.org"
-sbatch = { mail-type = "FAIL" }     # further options
+# Further options, also of what is asked for anyway; false leaves one out, e.g. gpus-per-node = false:
+sbatch = { mail-type = "FAIL" }
+# ... of the srun that starts the tasks. Runs and data must be at the same paths in a container:
+srun = { container-image = "/images/top1.sqsh", container-mounts = "/datasets,/scratch" }
 """
 
 
@@ -63,6 +67,7 @@ def add(commands: Any) -> None:
     submit.add_argument("recipes", nargs="+", metavar="RECIPE", help="one run each")
     submit.add_argument("--data", type=Path, help="prepared data (top1 prep; default: the cluster's)")
     submit.add_argument("--cluster", type=Path, metavar="FILE", help="description of the cluster (see below)")
+    add_sbatch(submit)
     submit.add_argument("--nodes", type=positive, default=1, help="nodes of each run (default 1)")
     submit.add_argument("--fit", action="store_true", help="fewer GPUs where a recipe's batch needs it")
     submit.add_argument("--dry-run", action="store_true", help="check all, print the batch scripts")
@@ -106,8 +111,8 @@ def _submit(options: argparse.Namespace) -> int:
     _say_git_state(planned[0].plan)
     if cluster is not None:
         return _submit_slurm(options, cluster, planned)
-    if options.dry_run or options.after:
-        raise UsageError("--dry-run and --after are for SLURM; leave --local out.")
+    if options.dry_run or options.after or options.sbatch:
+        raise UsageError("--dry-run, --after and --sbatch are for SLURM; leave --local out.")
     _write(planned)
     code = _run_local(options, planned)
     if options.average and code == 0:
@@ -125,11 +130,11 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _cluster(options: argparse.Namespace) -> Cluster:
-    from slurm.cluster import find_cluster
+    from slurm.cluster import find_cluster, with_options
     from slurm.queue import with_cpus
 
     options.cluster, cluster = find_cluster(options.cluster)
-    return with_cpus(cluster)
+    return with_cpus(with_options(cluster, options.sbatch, str(options.cluster)))
 
 
 def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
@@ -214,6 +219,7 @@ def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[R
         text = average.script(cluster, planned, options.runs, home, ["IDS-OF-RUNS"])
         rendered.append(("the average of their networks", text))
     if has_slurm():
+        checks.check_srun(cluster, str(options.cluster))
         for _, text in rendered:
             checks.check_script(text, str(options.cluster))
     elif options.dry_run:
