@@ -4,7 +4,8 @@
 
 The script starts the tasks, and starts them again when they crashed, as long as there is progress between
 two crashes. A lost node is SLURM's to requeue: requeueing by hand while a node dies leaves SLURM 22.05
-counting GPUs that nobody holds. That a run goes back to the queue is decided by its rank 0 (`slurm.job`).
+counting GPUs that nobody holds. All that wants SLURM's commands is done here, on the host: the tasks may run
+in a container without them, and leave notes in the run folder (`slurm.leave`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ LEAST_CPUS = 1
 FAILURES = 3  # crashes in a row without a newer checkpoint, after which a job is given up
 PAUSE = 5  # seconds before the tasks are started again, and between two looks at a node
 LOOKS = 60  # at nodes that do not answer; SLURM finds a lost one after SlurmdTimeout, 5 minutes by default
+TRIES = 12  # to ask of the job, where the controller does not answer
 LEAVING = 600  # seconds that a job which was told to end waits for SLURM to end it
 
 
@@ -27,6 +29,8 @@ class Job:
     """What SLURM is asked for, and what runs there.
 
     runs: folders, one, or one for each task of the array. command: a shell command that a task runs.
+    again: one of the host that, given a run and a job, submits the run's next job to start after that one;
+    `false` where nobody can.
     after: job that must have ended well before this one starts, or several with colons between.
     follows: job that must have ended, well or not.
     """
@@ -39,6 +43,7 @@ class Job:
     runs: tuple[str, ...]
     command: str
     log: str
+    again: str = "false"
     parallel: int | None = None
     after: str | None = None
     follows: str | None = None
@@ -143,21 +148,38 @@ def _body(cluster: Cluster, job: Job) -> str:
 mkdir -p "$run/logs"
 exec >>"$run/logs/batch.log" 2>&1
 why=$run/logs/give-up.$SLURM_JOB_ID  # a task writes there that to start again would help nobody
+left=$run/logs/left.$SLURM_JOB_ID  # and there that it was told to stop, and has saved
 job=$SLURM_JOB_ID
 # The number of an array's last task is that of the whole array, too.
 [ -n "$SLURM_ARRAY_JOB_ID" ] && job=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
 say() {{ echo "$(date '+%F %T') job $job restart ${{SLURM_RESTART_COUNT:-0}}: $*"; }}
 newest() {{ ls "$run/checkpoints" 2>/dev/null | grep '^step-' | tail -n 1; }}
+shown() {{ for try in $(seq {TRIES}); do scontrol show job -o $job && break; sleep {PAUSE}; done; }}
+give_up() {{ say "given up: $(cat "$why")"; exit $code; }}
+go_back() {{
+  if refusal=$(scontrol requeue $job 2>&1); then
+    say "it goes back to the queue"
+    exit $code
+  fi
+  refusal="SLURM did not put job $job back into the queue: $refusal."
+  if other=$({job.again} "$run" $job 2>&1); then
+    say "$refusal $other"
+    exit $code
+  fi
+  echo "$refusal $other The run is saved; \\`top1 requeue $run\\` goes on." >"$why"
+  give_up
+}}
 
 # bash must outlive the signals meant for its tasks: it would take them along before they have saved.
-trap 'say "told to end"; ending=1' TERM
-trap : USR2
+heed() {{ trap 'say "told to end"; ending=1' TERM; trap : USR2; }}
+heed
 
 say "on $SLURM_JOB_NODELIST"
 failures=0
+begun=$(newest)
 while :; do
   before=$(newest)
-  rm -f "$run"/logs/give-up.*
+  rm -f "$run"/logs/give-up.* "$run"/logs/left.*
   srun {options} --output="$run/logs/task-%t.log" \\
     {job.command} &
   tasks=$!
@@ -166,20 +188,29 @@ while :; do
     code=$?
     kill -0 $tasks 2>/dev/null || break
   done
+  trap '' TERM USR2  # they end the commands that are asked here, too
   [ $code = 0 ] && exit 0
   say "the tasks ended with $code"
-  if ! scontrol show job -o $job | grep -q JobState=RUNNING; then
+  [ -e "$why" ] && give_up
+  case $(shown) in
+  *JobState=RUNNING*) ;;  # tasks that left were told to, by a signal or in the time before they are preempted
+  *Reason=TimeLimit*)  # a run that came on goes on, though its tasks had no time to leave
+    [ -e "$left" ] || [ "$(newest)" != "$begun" ] || exit $code
+    go_back ;;
+  *)  # cancelled, or preempted at once, which SLURM itself puts back
     say "SLURM is ending or requeueing the job"
-    exit $code
-  fi
+    exit $code ;;
+  esac
+  [ -e "$left" ] && go_back
+  heed
   if [ -n "$ending" ]; then  # it will; to exit before would call the job done
     sleep {LEAVING} & wait $!
     exit $code
   fi
   if [ "$(newest)" = "$before" ]; then failures=$((failures + 1)); else failures=1; fi
-  if [ -e "$why" ] || [ $failures -ge {FAILURES} ]; then
-    say "given up: $(cat "$why" 2>/dev/null || echo "$failures crashes without progress")"
-    exit $code
+  if [ $failures -ge {FAILURES} ]; then
+    echo "$failures crashes without progress" >"$why"
+    give_up
   fi
   sleep {PAUSE}
   for look in $(seq {LOOKS}); do  # a job on a lost node is SLURM's to put back, once it has found out

@@ -50,7 +50,7 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
             leave.give_up(folder, error)
         raise
     if reason and task and task.job:
-        leave.leave_job(folder, task, reason, stop)
+        leave.leave_job(folder, task, stop)
     return not reason
 
 

@@ -112,6 +112,7 @@ def job_of(
         runs=tuple(str(request.folder.resolve()) for request in group),
         command=f"{python} -u -m submitit.core._submit {shlex.quote(str(home / '%j'))}",
         log=str(log),
+        again=f"{shlex.quote(sys.executable)} -m slurm.again",
         parallel=parallel,
         after=after or first.after,
         follows=first.follows,

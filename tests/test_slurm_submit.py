@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from slurm_jobs import ENDED, job_of, top1
 from pipeline.attempts import read_attempts
 from pipeline.checkpoint import newest_step
 from slurm import average
+from slurm.batch import Job, batch_text
+from slurm.cluster import read_cluster
 
 pytestmark = pytest.mark.xdist_group("slurm")
 
@@ -21,12 +24,28 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def limited(site, own):
-    """A run that will meet its time limit while the other tests run."""
+    """A run that will meet its time limit while the other tests run; its tasks find no command of SLURM's."""
     # SLURM counts in minutes and may send the signal a little before 75 s are left of the two.
-    (run,), _ = site.submit(
-        own["LONG"], "--gpus", 1, cluster=site.describe("limited", time="0:02:00", signal_seconds=75)
-    )
+    keys = {"time": "0:02:00", "signal_seconds": 75, "srun.export": "ALL,PATH=/nowhere"}
+    (run,), _ = site.submit(own["LONG"], "--gpus", 1, cluster=site.describe("limited", **keys))
     return run
+
+
+@pytest.fixture(scope="module")
+def cut_off(site):
+    """Two jobs whose tasks die each time they are told to stop, and never leave; one has saved before that.
+
+    Returns the runs and their jobs.
+    """
+    cluster, found = read_cluster(site.describe("brief", time="1", signal_seconds=30)), []
+    for name in ("saved", "unsaved"):
+        run = site.home / "cut off" / name
+        saves = f"mkdir -p {shlex.quote(str(run / 'checkpoints' / 'step-01'))};" if name == "saved" else ""
+        command = f"bash -c {shlex.quote(saves + 'exec sleep 600')}"
+        job = Job(name, 1, 1, 1, 0, (str(run),), command, log="/dev/null")
+        (site.home / f"{name}.sh").write_text(batch_text(cluster, job))
+        found.append((run, site.slurm("sbatch", "--parsable", site.home / f"{name}.sh").strip()))
+    return found
 
 
 def without_stamps(text):
@@ -34,6 +53,7 @@ def without_stamps(text):
     return re.sub(r"\d{8}-\d{6}-seed0(-\d+)?", "STAMP", text)
 
 
+@pytest.mark.usefixtures("cut_off")
 def test_a_dry_run_prints_the_script_that_is_then_submitted(site, own, limited):
     shown = top1(
         "submit", own["LONG"], "--gpus", 1, "--data", site.data, "--cluster", site.home / "limited.toml",
@@ -108,7 +128,7 @@ def test_an_average_that_nobody_published_is_refused_before_anything_is_submitte
 
 
 def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
-    strict = site.describe("strict", requeue=False)
+    strict = site.describe("strict", requeue=False, **{"srun.export": "ALL,PATH=/nowhere"})
     (run, other), said = site.submit(own["LONG"], "--seeds", 0, 1, "--gpus", 1, "--average", cluster=strict)
     average = re.search(r"their average, job (\d+)", said)[1]
     (child,), _ = site.submit(own["GOOD"], "--gpus", 1, "--after", run, cluster=strict)
@@ -121,6 +141,7 @@ def test_where_no_job_may_go_back_to_the_queue_another_one_goes_on(site, own):
     assert second.step == first.end_step >= 20
     assert (second.job, second.restart) == (job_of(run), 0)
     assert site.state(job) == "FAILED"  # and was not tried again
+    assert "SLURM did not put job" in top1("logs", run, "--batch")
     for waiting in (job_of(child), average):
         assert f"afterok:{job_of(run)}" in site.slurm("squeue", "-h", "-j", waiting, "-o", "%E")
     assert site.state(job_of(other)) == "RUNNING"
@@ -227,7 +248,18 @@ def test_a_real_time_limit_loses_no_step(site, limited):
     assert second.step == first.end_step
     steps = [step for step, _ in losses(limited)]
     assert steps == list(range(1, len(steps) + 1))
+    assert "it goes back to the queue" in top1("logs", limited, "--batch")
     site.slurm("scancel", job_of(limited))
+
+
+def test_what_its_time_limit_cuts_off_comes_back_where_it_came_on(site, cut_off):
+    (saved, back), (unsaved, away) = cut_off
+    site.wait(unsaved, f"job {away} ended", lambda: site.state(away) in ENDED)
+    assert site.state(away) == "TIMEOUT", site.story(unsaved)
+    site.wait(saved, "it comes back", lambda: "Restarts=0" not in site.slurm("scontrol", "show", "job", back))
+    for run in (saved, unsaved):  # when it was told it died, and was started again
+        assert "starting the tasks again" in (run / "logs" / "batch.log").read_text()
+    site.slurm("scancel", back)
 
 
 def test_a_job_knows_nothing_of_the_job_it_is_submitted_from(site, tmp_path, monkeypatch):
