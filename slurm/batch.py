@@ -89,6 +89,9 @@ def _options(cluster: Cluster, job: Job) -> list[str]:
         "ntasks-per-node": str(job.tasks_per_node),
         "gpus-per-node": str(job.gpus_per_node or ""),
         "cpus-per-task": str(job.cpus_per_task),
+        # Tasks fill one socket after the other, as GPUs are numbered. SLURM's default deals them out to the
+        # sockets in turn, and half of them are bound to cores of the socket that their GPU is not on.
+        "distribution": "block:block",
         "array": f"0-{len(job.runs) - 1}{limit}" if several else "",
         "dependency": _dependency(job),
         "kill-on-invalid-dep": "yes" if job.after else "",
