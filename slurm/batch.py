@@ -217,7 +217,7 @@ while :; do
   fi
   sleep {PAUSE}
   for look in $(seq {LOOKS}); do  # a job on a lost node is SLURM's to put back, once it has found out
-    srun --ntasks-per-node=1 --kill-on-bad-exit=1 true && break
+    srun --ntasks=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --kill-on-bad-exit=1 true && break
     say "a node does not answer"
     sleep {PAUSE}
   done
