@@ -50,12 +50,12 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# Both install packages for the tests where root may. loadgroup: the tests on a real SLURM share one cluster,
-# in one of the two processes.
+# Both install packages for the tests where root may. Three processes on two cores, since the tests on a real
+# SLURM wait most of the time; loadfile, since the tests of a file share what is slow to make.
 test: lint
 	@sh ./.ci/install-slurm
 	@sh ./.ci/install-chromium
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 sweep: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py -k pipeline

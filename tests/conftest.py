@@ -17,7 +17,7 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(items):
     """Begin with what takes minutes, so that no process is left alone with it in the end."""
-    long = ("test_slurm_survival", "test_slurm_submit", "test_readme")
+    long = ("test_slurm_survival", "test_slurm_submit", "test_readme", "test_training", "test_sync")
     items.sort(key=lambda item: next((n for n, name in enumerate(long) if name in item.nodeid), len(long)))
 
 

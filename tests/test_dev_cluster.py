@@ -24,7 +24,7 @@ from slurm.dev_processes import job_processes, recorded
 from slurm.queue import ended_states, queued
 from slurm.status import standings
 
-pytestmark = [pytest.mark.xdist_group("slurm"), pytest.mark.usefixtures("slurm_programs")]
+pytestmark = pytest.mark.usefixtures("slurm_programs")
 
 SMALL = DevCluster(nodes=2)
 ROOT = Path(__file__).resolve().parent.parent

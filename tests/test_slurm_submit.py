@@ -17,8 +17,6 @@ from slurm import average
 from slurm.batch import Job, batch_text
 from slurm.cluster import read_cluster
 
-pytestmark = pytest.mark.xdist_group("slurm")
-
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -3,15 +3,12 @@
 import os
 import signal
 
-import pytest
 from run_results import last_step, losses, weights
 from slurm_jobs import job_of, pids_of
 
 from pipeline.attempts import read_attempts
 from slurm import dev_cluster
 from slurm.dev_processes import recorded
-
-pytestmark = pytest.mark.xdist_group("slurm")
 
 # Two processes on two nodes; dropout included, so that its seeding is part of what must come back. More steps
 # than what happens to it takes, also where training goes on fast while this test waits for its turn.

@@ -10,8 +10,6 @@ import pytest
 from commands import Started, wait_until
 from run_results import weights
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 def sentence(found):
     """The one sentence of a command that was refused."""

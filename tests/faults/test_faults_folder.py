@@ -11,8 +11,6 @@ from run_results import weights
 
 from pipeline.cli import main
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 DAMAGES = {
     "truncated": lambda content, rng: content[: len(content) // 2],
     "emptied": lambda content, rng: b"",

@@ -16,8 +16,6 @@ RECIPES = ("HEADS", "AVERAGE", "STAGES", "MIXED")
 KILLS, LONG_KILLS = 1, 25  # of each recipe
 COLD = 5  # every so many kills of the long form is of a process that imports by itself
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 class Cold(subprocess.Popen):
     """The command as people start it, imports and all."""
