@@ -500,7 +500,7 @@ def test_a_follower_ends_soon_after_its_training_process_was_killed(tmp_path, da
     wait_for(lambda: "sent 6 lines" in log_of(folder), follower)
     training.kill()  # and not waited for: a zombie is gone too
     try:
-        assert follower.wait(10) == 0, follower.stderr.read()
+        assert follower.wait(60) == 0, follower.stderr.read()
     finally:
         training.wait()
     assert points(database, "train/loss") == losses(range(6)), "nothing that a resume will run again"
