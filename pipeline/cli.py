@@ -15,6 +15,7 @@ from typing import NoReturn
 from pipeline.commands import bench, board, book, cluster, doctor, evaluate, jobs, prep, run, submit, sync, ui
 from pipeline.commands.options import Command, usual_runs
 from pipeline.errors import Top1Error, UsageError, nearest
+from slurm.tasks import check_started_once
 
 GROUPS = (
     book,
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.arguments = sys.argv[1:] if arguments is None else list(arguments)
         if getattr(options, "finds_runs", False) and options.runs is None:
             options.runs = usual_runs(getattr(options, "cluster", None))
+        if getattr(options, "once", None) and not getattr(options, "slurm", False):
+            check_started_once(options.once)
         command: Command = options.command
         return command(options)
     except Top1Error as error:

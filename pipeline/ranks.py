@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.errors import Top1Error
 
-_TIMEOUT = timedelta(minutes=30)  # between the first rank's end and the last one's
+TIMEOUT = timedelta(minutes=30)  # between the first rank's end and the last one's
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def join(device: str, world: int, threads: int) -> Ranks:
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 
-    accelerator = Accelerator(cpu=not cuda, kwargs_handlers=[InitProcessGroupKwargs(timeout=_TIMEOUT)])
+    accelerator = Accelerator(cpu=not cuda, kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)])
     if accelerator.num_processes != world:
         raise Top1Error(
             f"WORLD_SIZE says {world} processes, but {accelerator.num_processes} joined. Start as many with "

@@ -49,7 +49,7 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
         if task and task.job:
             leave.give_up(folder, error)
         raise
-    if reason and task and task.job:
+    if reason and task and task.batch:  # an allocation of salloc has no script to start it again
         leave.leave_job(folder, task, stop)
     return not reason
 

@@ -27,15 +27,16 @@ _SIOCGIFADDR = 0x8915  # linux/sockios.h: the IPv4 address of an interface
 _SECRET = "top1/secret"
 
 
-def join(task: Task, folder: Path, cuda: bool) -> None:
+def join(task: Task, folder: Path, cuda: bool, step_seconds: float = STEP_SECONDS) -> None:
     """Make this process one of the job's group, in the environment and in torch.
 
+    folder: one that all of them see. step_seconds: how long one waits for the others at a time.
     Raises TimeoutError, naming the file, when the others do not come.
     """
     import torch
 
     startup = float(os.environ.get("TOP1_STARTUP_SECONDS", STARTUP_SECONDS))
-    step = float(os.environ.get("TOP1_STEP_SECONDS", STEP_SECONDS))
+    step = float(os.environ.get("TOP1_STEP_SECONDS", step_seconds))
     path = folder / "logs" / f"rendezvous-{task.launch}"
     address, store = _listen(path, task, startup) if task.rank == 0 else _find(path, startup)
     store.set_timeout(timedelta(seconds=startup))

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from run_results import losses
-from slurm_jobs import ENDED, job_of, top1
+from slurm_jobs import DEADLINE, ENDED, job_of, top1
 
 from pipeline.attempts import read_attempts
 from pipeline.checkpoint import newest_step
@@ -224,6 +225,41 @@ def test_plain_sbatch_trains_and_goes_back_to_the_queue(site, own, tmp_path):
     assert (first.job, second.job, second.restart) == (job, job, 1)
     assert json.loads(top1("status", run, "--json"))["runs"][0]["state"] == "running"
     site.slurm("scancel", job)
+
+
+ALLOCATED = """
+srun {top1} train {run} > {out}/copies 2>&1 < /dev/null
+srun {top1} train {run} --slurm
+srun {top1} train {run} --slurm && srun {top1} eval {folder} --slurm --device cpu --json > {out}/measured
+"""
+
+
+def test_an_allocation_trains_goes_on_and_measures_by_srun(site, tmp_path):
+    run = tmp_path / "run"
+    asked = f"alexnet --tiny --set schedule.epochs=12 --set schedule.milestones='(4,)' --data {site.data} "
+    asked += f"--run {run} --micro-batch 8 --device cpu --threads 1 --tracking none --log-every 1"
+    python = f"{sys.executable} -m pipeline.cli"
+    script = ALLOCATED.format(top1=python, run=asked, folder=run, out=tmp_path)
+    said = (tmp_path / "said").open("w")
+    allocation = subprocess.Popen(
+        ["salloc", "--nodes=2", "--ntasks-per-node=1", "bash", "-c", script], stdout=said, stderr=said
+    )
+    site.wait(run, "step 2", lambda: losses(run) and losses(run)[-1][0] >= 2)
+    (first,) = read_attempts(run)
+    assert (
+        "srun started 2 of this command, and each would do all of it. Add --slurm"
+        in (tmp_path / "copies").read_text()
+    )
+    site.slurm("scancel", "--signal=TERM", f"{first.job}.1")
+    assert allocation.wait(DEADLINE) == 0, (tmp_path / "said").read_text()
+    first, second = read_attempts(run)
+    assert 2 <= first.end_step == second.step < 60
+    assert [step for step, _ in losses(run)] == list(range(1, 61))
+    assert json.loads((run / "plan.json").read_text())["gpus"] == 2
+    expected = json.loads((run / "result.json").read_text())["results"]
+    found = json.loads((tmp_path / "measured").read_text())  # told by the main process alone
+    for one, again in zip(expected, found.get("results", [found]), strict=True):
+        assert [one[key] for key in ("top1", "images")] == [again[key] for key in ("top1", "images")]
 
 
 def test_where_the_description_has_no_cpus_slurm_is_asked(site, own):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands.options import (
     CACHE,
     KEPT,
+    ONE_TASK,
     RUNS,
     Command,
     add_arithmetic,
@@ -124,7 +125,7 @@ def add(commands: Any) -> None:
 
 def _add(kinds: Any, kind: str, command: Command, what: str) -> argparse.ArgumentParser:
     parser = add_command(kinds, kind, command, what)
-    parser.set_defaults(kind=kind)
+    parser.set_defaults(kind=kind, once=ONE_TASK)
     parser.add_argument(
         "--keep",
         type=Path,

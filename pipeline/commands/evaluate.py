@@ -5,10 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import add_command, add_device, positive, print_json, run_folder, usual_runs
+from pipeline.commands.options import (
+    CACHE,
+    add_command,
+    add_device,
+    positive,
+    print_json,
+    run_folder,
+    usual_runs,
+)
 from pipeline.errors import Top1Error, UsageError
+
+if TYPE_CHECKING:
+    from slurm.tasks import Task
 
 
 def add(commands: Any) -> None:
@@ -51,6 +62,8 @@ def add(commands: Any) -> None:
         help="leave out the validation images whose numbers it lists",
     )
     evaluate.add_argument("--batch", type=positive, default=64, help="crops in one pass (default 64)")
+    evaluate.add_argument("--slurm", action="store_true", help="as one of the tasks of srun")
+    evaluate.set_defaults(once="Add --slurm, which shares the images out among them.")
     add_device(evaluate)
 
     weights = add_command(
@@ -67,12 +80,17 @@ def _eval(options: argparse.Namespace) -> int:
     from pipeline.protocols import protocol_of
 
     protocol = protocol_of(options.protocol) if options.protocol else None
+    from slurm.tasks import slurm_task
+
+    task = slurm_task() if options.slurm else None
+    if task and task.world > 1:
+        _join(task, options)
     from pipeline.measuring import Setting
     from pipeline.ranks import join
 
     world = _world()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
-    threads = options.threads or allotted_threads(local)
+    threads = options.threads or (task.cpus if task else None) or allotted_threads(local)
     setting = Setting(
         ranks=join(options.device, world, threads),
         threads=threads,
@@ -94,6 +112,22 @@ def _eval(options: argparse.Namespace) -> int:
 
         results = measure_run(setting, run_folder(options.what))
     return _print(results, options.json) if setting.ranks.is_main else 0
+
+
+def _join(task: Task, options: argparse.Namespace) -> None:
+    """Find the other tasks, by a file in the run's folder; where it is not one run's, in .top1/."""
+    from pipeline.runs import read_plan
+
+    folder = CACHE if options.ensemble or options.weights else run_folder(options.what)
+    if folder != CACHE:
+        read_plan(folder)  # it is a run's, or nothing is written there
+    import torch
+
+    from pipeline.ranks import TIMEOUT
+    from slurm.rendezvous import join
+
+    cuda = torch.cuda.is_available() and options.device != "cpu"
+    join(task, folder, cuda, TIMEOUT.total_seconds())
 
 
 def _world() -> int:

@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.commands.options import add_command, add_runs, add_sbatch, positive, print_json, tell
+from pipeline.commands.options import (
+    ONE_TASK,
+    add_command,
+    add_runs,
+    add_sbatch,
+    positive,
+    print_json,
+    tell,
+)
 from pipeline.errors import Top1Error, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ def add(commands: Any) -> None:
     requeue.add_argument("--gpus", type=positive, help="GPUs of a node (default: as before)")
     requeue.add_argument("--cluster", type=Path, metavar="FILE", help="another description than before")
     add_sbatch(requeue)
+    requeue.set_defaults(once=ONE_TASK)
     for parser in (status, logs, cancel, requeue):
         add_runs(parser)
 

@@ -12,6 +12,7 @@ from typing import Any
 MOST, MOST_THREADS, MOST_SEED = 10**12, 4096, 2**63 - 1
 RUNS = Path("runs")
 CACHE = Path(".top1")
+ONE_TASK = "Start one: `srun --ntasks=1`, or without srun."  # see `cli`, which checks that it is one
 KEPT = CACHE / "bench"  # what `top1 bench` measured
 
 Command = Callable[[argparse.Namespace], int]

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import Command, add_command, positive, print_json, seed_number
+from pipeline.commands.options import ONE_TASK, Command, add_command, positive, print_json, seed_number
 from pipeline.commands.prep_answers import print_header, print_report, report_json
 from pipeline.errors import UsageError
 
@@ -125,7 +125,9 @@ def _add_imagenet(kinds: Any) -> None:
 
 
 def _add(kinds: Any, name: str, command: Command, what: str) -> argparse.ArgumentParser:
-    return add_command(kinds, name, command, what)
+    parser = add_command(kinds, name, command, what)
+    parser.set_defaults(once=ONE_TASK)
+    return parser
 
 
 def _add_processes(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.options import (
+    ONE_TASK,
     RUNS,
     add_command,
     add_machine,
@@ -88,7 +89,7 @@ def add(commands: Any) -> None:
     add_machine(submit, "GPUs of each node (default: all it has; 1 with --local)")
     add_run(submit)
     add_start(submit)
-    submit.set_defaults(gpus=None, finds_runs=False)  # they are the described cluster's
+    submit.set_defaults(gpus=None, finds_runs=False, once=ONE_TASK)  # they are the described cluster's
 
 
 def _submit(options: argparse.Namespace) -> int:
