@@ -15,6 +15,7 @@ from pipeline import runs
 from pipeline.errors import RAISED_BY_CODE, UsageError, nearest
 from pipeline.own_network import located, portable
 from pipeline.tiny import TINY, tiny
+from pipeline.weight_file import check_weight_file
 from recipes.checks import problems
 from recipes.kinds import is_of, type_name
 from recipes.schema import Recipe, StartFrom
@@ -83,35 +84,57 @@ def with_start(recipe: Recipe, options: argparse.Namespace) -> Recipe:
             )
         return recipe
     name = _init_name(options.init)
-    if recipe.starts_from and not (options.new_head or options.train_only):
-        if name == recipe.starts_from.recipe:
+    started = recipe.starts_from
+    if started and not (options.new_head or options.train_only):
+        if options.init.is_dir():
+            if name != started.recipe:
+                raise UsageError(
+                    f"{options.init} is of {name}, and {recipe.name} begins with {started.recipe}. Give a "
+                    "run of that, or a weight file."
+                )
+            _check_ended(options)
             return recipe
-        raise UsageError(
-            f"{options.init} is of {name}, and {recipe.name} begins with {recipe.starts_from.recipe}. Give a "
-            "run of that."
-        )
-    _refuse_other_network(recipe, options.init)
-    start = StartFrom(name, new_head=options.new_head, trained=tuple(options.train_only))
+        start = replace(started, recipe=name)  # weights like those, from elsewhere
+    else:
+        start = StartFrom(name, new_head=options.new_head, trained=tuple(options.train_only))
+        _refuse_other_network(recipe, options.init)
+    _check_ended(options)
     how = " ".join(["starts_from:", name, *(["new head"] if start.new_head else []), *start.trained])
     return replace(recipe, name=f"{recipe.name}+init", starts_from=start, modified=(*recipe.modified, how))
 
 
 def _init_name(path: Path) -> str:
-    """Return the recipe whose weights a run folder holds, or the name of a weights file."""
+    """Return the recipe whose weights a run folder holds, or the name of a weight file."""
     if not path.exists():
-        raise UsageError(f"there is no {path} to begin with; --init wants a run folder or a weights file.")
-    return runs.read_plan(path).recipe.name if path.is_dir() else path.name
+        raise UsageError(f"there is no {path} to begin with; --init wants a run folder or a weight file.")
+    if path.is_dir():
+        return runs.read_plan(path).recipe.name
+    check_weight_file(path)
+    return path.name
+
+
+def _check_ended(options: argparse.Namespace) -> None:
+    """Raise UsageError where --init is a run that has not ended, and is not waited for."""
+    init = options.init
+    if init.is_dir() and not (init / runs.WEIGHTS).exists() and not getattr(options, "after", None):
+        raise UsageError(
+            f"{init} has not ended: it has no {runs.WEIGHTS}. Train it to its end, `submit --after` it, or "
+            f"give --init one of its {runs.CHECKPOINTS}/."
+        )
 
 
 def _refuse_other_network(recipe: Recipe, init: Path) -> None:
-    if not init.is_dir():
+    """Raise UsageError where the weights, a run's or a file's in its folder, are of another network."""
+    places = [init] if init.is_dir() else [init.resolve().parent, init.resolve().parent.parent]
+    home = next((place for place in places if (place / runs.PLAN).is_file()), None)
+    if home is None:
         return
-    theirs, ours = portable(runs.read_plan(init).recipe), portable(recipe)
+    theirs, ours = portable(runs.read_plan(home).recipe), portable(recipe)
     other = theirs.model.constructor
     if other != ours.model.constructor:
         raise UsageError(
             f"{init} holds the weights of {other}, and {recipe.name} is {recipe.model.constructor}. Give "
-            "--init a run of the same network."
+            "--init those of the same network."
         )
 
 

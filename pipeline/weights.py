@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from pipeline import checkpoint
 from pipeline.errors import Top1Error
+from pipeline.weight_file import holds_code
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")  # keys under which others keep weights
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
@@ -51,10 +52,10 @@ def load_weights(
     not of one another; the network is then as it was.
     """
     own = network.state_dict()
-    given = {name: tensor for name, tensor in tensors.items() if name in own or not _is_auxiliary(name)}
-    head = [name for name in own if name in given and _differs_in_classes(own[name], given[name])]
+    given = {name: tensor for name, tensor in tensors.items() if name in own or not is_auxiliary(name)}
+    head = [name for name in own if name in given and differs_in_classes(own[name], given[name])]
     misshaped = [name for name in own if name in given and given[name].shape != own[name].shape]
-    missing = [name for name in own if name not in given and not _may_be_missing(name)]
+    missing = [name for name in own if name not in given and not may_be_missing(name)]
     unknown = [name for name in given if name not in own]
     if missing or unknown or set(misshaped) - set(head):
         raise Top1Error(_another_network(network, path, missing, unknown, misshaped, own, given))
@@ -85,10 +86,7 @@ def _read_pickle(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Weights only load failed" in str(error) and "GLOBAL" in str(error):
-            raise Top1Error(
-                f"{path} holds program code beside tensors, which is not run. Save its state_dict alone: "
-                "torch.save(network.state_dict(), FILE)."
-            ) from error
+            raise holds_code(path) from error
         raise Top1Error(_not_whole(path, "no file of torch.save")) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise Top1Error(_not_whole(path, error)) from error
@@ -130,16 +128,16 @@ def _check_hash(path: Path) -> None:
         )
 
 
-def _is_auxiliary(name: str) -> bool:
+def is_auxiliary(name: str) -> bool:
     """Whether a tensor is of a classifier on the way (aux1, AuxLogits, ...), which serves training only."""
     return name.lower().startswith("aux")
 
 
-def _may_be_missing(name: str) -> bool:
-    return _is_auxiliary(name) or name.endswith("num_batches_tracked")
+def may_be_missing(name: str) -> bool:
+    return is_auxiliary(name) or name.endswith("num_batches_tracked")
 
 
-def _differs_in_classes(own: Tensor, given: Tensor) -> bool:
+def differs_in_classes(own: Tensor, given: Tensor) -> bool:
     """Whether two tensors differ in their first dimension alone."""
     same_kind = own.dim() == given.dim() > 0 and own.shape[1:] == given.shape[1:]
     return same_kind and own.shape[0] != given.shape[0]

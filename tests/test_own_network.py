@@ -80,10 +80,14 @@ def test_a_run_goes_on_and_is_used_with_the_file_that_it_kept(mine, small_data, 
 def test_its_weights_are_a_start_for_the_same_network_only(mine, small_data, tmp_path):
     first = tmp_path / "first"
     launch("train", mine, "--data", small_data, "--run", first, *SHORT)
-    others = ("--data", small_data, "--init", first, *SHORT)
-    launch("train", mine, "--run", tmp_path / "second", *others)
-    said = launch("train", "resnet18", "--run", tmp_path / "third", *others, code=2)
-    assert "holds the weights of network.py:Net" in said
+    best = first / "checkpoints" / "best.safetensors"
+    launch("train", mine, "--data", small_data, "--run", tmp_path / "second", "--init", best, *SHORT)
+    for weights_of_it in (first, best):
+        others = ("--run", tmp_path / "third", "--data", small_data, "--init", weights_of_it, *SHORT)
+        assert "holds the weights of network.py:Net" in launch("train", "resnet18", *others, code=2)
+    (first / "weights.safetensors").unlink()
+    others = ("--run", tmp_path / "third", "--data", small_data, "--init", first, *SHORT)
+    assert "has not ended: it has no weights.safetensors" in launch("train", mine, *others, code=2)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+from argparse import Namespace
 
 import huggingface_hub
 import pytest
@@ -16,6 +17,7 @@ from pipeline.errors import Top1Error
 from pipeline.published import all_published, network_of, published
 from pipeline.published_page import page, rows
 from pipeline.timm_figures import TIMM_FIGURES
+from pipeline.weight_file import check_weight_file
 from pipeline.weights import load_weights, read_weights
 
 
@@ -59,6 +61,7 @@ WRITERS = {
 def test_weights_are_read_from_every_format(name, tmp_path):
     tensors = state()
     WRITERS[name](tensors, tmp_path / name)
+    check_weight_file(tmp_path / name)
     assert same(read_weights(tmp_path / name), tensors)
 
 
@@ -85,6 +88,18 @@ def test_a_truncated_file_is_named(name, kept, tmp_path):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(Top1Error, match=rf"{name} (is no whole weight file|holds program code)"):
         read_weights(path)
+    if (name, kept) != ("old.pth", -100):  # of which only reading it all tells
+        with pytest.raises(Top1Error, match=f"{name} is no whole weight file"):
+            check_weight_file(path)
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_training_checkpoint_with_code_in_it_is_named_before_it_is_read(new, tmp_path):
+    path = tmp_path / "model_best.pth.tar"  # as timm writes it
+    torch.save({"state_dict": state(), "args": Namespace(lr=1)}, path, _use_new_zipfile_serialization=new)
+    for look in (check_weight_file, read_weights):
+        with pytest.raises(Top1Error, match=r"pth.tar holds program code beside tensors, which is not run"):
+            look(path)
 
 
 def test_a_file_whose_name_has_another_hash_is_refused(tmp_path):

@@ -129,8 +129,9 @@ def add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init",
         type=run_folder,
-        metavar="RUN",
-        help="begin with the weights of this finished run, or file",
+        metavar="RUN|FILE",
+        help="begin with the weights of this finished run, or of a .pth or .safetensors file: timm's, "
+        "torchvision's, or a checkpoint of ours (its average)",
     )
     parser.add_argument(
         "--new-head", action="store_true", help="with --init: the classifier begins afresh (other classes)"
