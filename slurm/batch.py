@@ -129,6 +129,7 @@ def _run_folder(runs: Sequence[str]) -> list[str]:
 def _exports(cluster: Cluster, job: Job) -> str:
     values = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TOP1_BATCH": "1",  # to the tasks: this script does what is to follow when they leave
         "TOP1_STARTUP_SECONDS": str(cluster.startup_seconds),
         "TOP1_STEP_SECONDS": str(cluster.step_seconds),
         **dict(job.exports),

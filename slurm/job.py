@@ -39,6 +39,10 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
     stop.install()
     rank = task.rank if task else int(os.environ.get("RANK", "0"))
     launch = task.launch if task else "local"
+    # NCCL's record of the last collectives, one file a rank, written when one of them times out; by default
+    # in the home folder, where jobs overwrite each other's.
+    os.environ.setdefault("TORCH_FR_DUMP_ON_TIMEOUT", "1")
+    os.environ.setdefault("TORCH_FR_DUMP_TEMP_FILE", f"{folder.absolute()}/logs/collectives-{launch}-rank-")
     try:
         reason = _train(folder, plan or runs.read_plan(folder), task, stop, rank)
     except Exception as error:
@@ -49,7 +53,7 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
         if task and task.job:
             leave.give_up(folder, error)
         raise
-    if reason and task and task.batch:  # an allocation of salloc has no script to start it again
+    if reason and task and task.batch:  # in an allocation of salloc there is nobody to start it again
         leave.leave_job(folder, task, stop)
     return not reason
 
@@ -60,11 +64,6 @@ def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank:
         os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
     if plan.deterministic:  # torch refuses else: cuBLAS would share its buffers out as kernels come to run
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # NCCL's record of the last collectives, one file a rank, written when one of them times out; by default
-    # in the home folder, where jobs overwrite each other's.
-    os.environ.setdefault("TORCH_FR_DUMP_ON_TIMEOUT", "1")
-    launch = task.launch if task else "local"
-    os.environ.setdefault("TORCH_FR_DUMP_TEMP_FILE", f"{folder.absolute()}/logs/collectives-{launch}-rank-")
     report = _report(folder, plan, task, rank)
     if task and (plan.gpus > 1 or task.world > 1):
         _join(folder, plan, task)

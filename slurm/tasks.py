@@ -13,7 +13,7 @@ class Task:
     """One process of a job. job: as people type it, 12 or 12_3. launch: differs at each start of the tasks.
 
     restart: how often SLURM has put the job back. None of these where no scheduler runs it.
-    batch: whether the job has a script, which SLURM can start again; those of salloc and srun have none.
+    batch: whether our script runs it (`slurm.batch`), which puts the job back; salloc and srun have none.
     cpus: how many SLURM gave it, where that was asked for.
     """
 
@@ -41,7 +41,7 @@ def slurm_task() -> Task:
         local_world=world // int(os.environ.get("SLURM_STEP_NUM_NODES", "1")),
         job=job,
         restart=restart,
-        batch=os.environ.get("ENVIRONMENT") == "BATCH",
+        batch="TOP1_BATCH" in os.environ,
         launch=f"{job}.{restart}.{os.environ['SLURM_STEP_ID']}",
         cpus=int(os.environ["SLURM_CPUS_PER_TASK"]) if "SLURM_CPUS_PER_TASK" in os.environ else None,
     )
