@@ -14,6 +14,7 @@ from typing import Any
 from pipeline import journal
 from pipeline.attempts import read_attempts
 from pipeline.columns import table
+from pipeline.data.bad_files import BAD_FILES, replaced_images
 from pipeline.journal import Record
 from pipeline.result import Measurement, Run, read_run
 from pipeline.runs import PLAN
@@ -124,6 +125,8 @@ def _facts(run: Run) -> dict[str, str]:
     facts |= {f"machine.{name}": str(plan[name]) for name in _MACHINE if name in plan}
     hardware = [attempt.hardware for attempt in read_attempts(run.folder) if attempt.hardware]
     facts |= {"machine.hardware": "; ".join(dict.fromkeys(map(str, hardware)))} if hardware else {}
+    replaced = replaced_images(run.folder)
+    facts |= {"images replaced": f"{replaced}, see {BAD_FILES}"} if replaced else {}
     codes = dict.fromkeys(version.code[:_CODE] for version in run.versions if version.code)
     facts |= {"code": _THEN.join(codes)} if codes else {}
     return facts | _environment(run.folder)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pipeline import attempts, machine, runs
+from pipeline.data.bad_files import replaced_images
 from pipeline.early_warning import EarlyWarning, NotFiniteError
 from pipeline.journal import write_json, write_sealed
 from pipeline.judged import judged
@@ -199,6 +200,7 @@ class Report:
             "last": facts["last"],
             "best": facts["best"],
             "not_finite": facts["skipped"],
+            "replaced_images": replaced_images(self.folder),
             "results": [
                 result_of(index, evaluation, score)
                 | judged(facts["judged"], evaluation.protocol, score.images)

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from data_prep.folder import prepare_folder
-from pipeline.data.bad_files import list_in
+from pipeline.data.bad_files import list_in, replaced_images
 from pipeline.data.loader import EvalLoader, Shard, TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.data.sampling import epoch_order
@@ -267,6 +267,7 @@ def test_each_bad_file_is_told_of_once_and_listed_with_its_reason(tree, tmp_path
     assert capsys.readouterr().err.count("does not decode") == 2
     lines = [json.loads(line) for line in (tmp_path / "bad_files.jsonl").read_bytes().splitlines()[1:]]
     assert sorted(line["index"] for line in lines) == [3, 9]
+    assert replaced_images(tmp_path) == 2
     assert {line["path"] for line in lines} == {str(train_split(tree).path(index)) for index in (3, 9)}
 
 

@@ -60,6 +60,13 @@ def list_in(folder: Path) -> Callable[[BadFile], None]:
     return append
 
 
+def replaced_images(folder: Path) -> int:
+    """Return how many images of a run were replaced at least once, over all its attempts and processes."""
+    path = folder / BAD_FILES
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    return len({_index(line) for line in lines} - {None})
+
+
 def _index(line: str) -> int | None:
     """Return the index that a line of the list is of, None for a torn or foreign one."""
     try:
