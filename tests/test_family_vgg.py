@@ -1,5 +1,7 @@
 """VGG: the letters of Table 1, the chain of §3.1 and the dense test of §3.2 of simonyan2014."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -81,7 +83,7 @@ def test_recipes_begin_one_from_another_as_section_3_1_says():
 def test_a_deeper_network_takes_four_convolutions_and_the_classifier_of_a(name):
     network, parent = build(name), build("vgg11")
     own, source = network.state_dict(), parent.state_dict()
-    pairs = dict(_pairs(network, BOOK[name].starts_from, own, source))
+    pairs = dict(_pairs(network, BOOK[name].starts_from, own, source, Path("start")))
     assert all(own[here].shape == source[there].shape for here, there in pairs.items())
     convolutions = [m for m in parent.features if isinstance(m, nn.Conv2d)]
     taken = sum(p.numel() for m in convolutions[:4] for p in m.parameters()) + 123_642_856

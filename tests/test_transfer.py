@@ -109,5 +109,5 @@ def test_a_file_that_cannot_be_a_start_is_refused_before_the_queue(small_data, t
         ("page.pth", "page.pth is no whole weight file (no file of torch.save"),
     ):
         asked = ("submit", "lenet5", "--data", small_data, "--init", tmp_path / name, "--runs", tmp_path)
-        cluster = ("--cluster", tmp_path / "cluster.toml", "--dry-run")
+        cluster = ("--cluster", tmp_path / "cluster.toml", "--dry-run", "--tracking", "none")
         assert expected in sentence(capsys, *asked, *cluster, code=1)
