@@ -32,16 +32,24 @@ def leave_job(folder: Path, task: Task, stop: StopRequest) -> NoReturn:
         _check_progress(folder)
         _note(folder, "left", "told to stop, and saved")
         say("the run is saved; whether its job goes back to the queue is in `top1 logs --batch`")
-        sys.exit(ENDED)  # srun then ends the others
+        _end()  # srun then ends the others
     told, gives_up = stop.terminations, time.monotonic() + LEAVING
     while stop.terminations == told and time.monotonic() < gives_up:
         time.sleep(0.1)
-    sys.exit(ENDED)
+    _end()
 
 
 def give_up(folder: Path, error: Top1Error) -> None:
     """Tell the batch script that to start the tasks again would help nobody, and why."""
     _note(folder, "give-up", str(error))
+
+
+def _end() -> NoReturn:
+    """End at once: the batch script waits for it, and to take torch and DALI down first is seconds of the few
+    that a job has between its limit and its end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ENDED)
 
 
 def _note(folder: Path, kind: str, text: str) -> None:
