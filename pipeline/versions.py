@@ -17,11 +17,8 @@ from pipeline import machine
 
 LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "numpy", "numba", "pillow")
 DIRTY = "-dirty"
-_TRAINS = (
-    ".",
-    "data",
-    "networks",
-)  # of this package; what is only typed, shown or measured in a bench is not
+# Of this package; what is only typed, shown or measured in a bench is not.
+_TRAINS = (".", "data", "networks")
 
 _HERE = Path(__file__).resolve().parent
 

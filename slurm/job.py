@@ -48,9 +48,8 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
     except Exception as error:
         with contextlib.suppress(OSError):  # a full disk, a folder that is gone: the error itself is told
             failures.note(folder, launch, rank, error)
-        if not isinstance(error, Top1Error) or isinstance(error, attempts.SupersededError | PassingError):
-            raise
-        if task and task.job:
+        passes = isinstance(error, attempts.SupersededError | PassingError)
+        if isinstance(error, Top1Error) and not passes and task and task.job:
             leave.give_up(folder, error)
         raise
     if reason and task and task.batch:  # in an allocation of salloc there is nobody to start it again

@@ -72,12 +72,14 @@ def standings_of(folders: list[Path], jobs: dict[str, QueuedJob] | None) -> list
 
 def _gone(folders: list[Path], jobs: dict[str, QueuedJob] | None) -> Iterator[str]:
     """Yield the jobs of unfinished runs that are no longer queued; none where the queue is not known."""
-    for folder in folders if jobs is not None else ():
+    if jobs is None:
+        return
+    for folder in folders:
         try:
             job, status = job_of(folder), read_json_or_none(folder / STATUS) or {}
         except Top1Error:  # which is where that run stands
             continue
-        if job and job not in (jobs or {}) and status.get("state") != "finished":
+        if job and job not in jobs and status.get("state") != "finished":
             yield job
 
 

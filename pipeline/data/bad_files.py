@@ -49,10 +49,8 @@ def list_in(folder: Path) -> Callable[[BadFile], None]:
     """
 
     def append(bad: BadFile) -> None:
-        path = folder / BAD_FILES
-        known = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        if bad.index not in map(_index, known):
-            with path.open("a", encoding="utf-8") as file:
+        if bad.index not in _listed(folder):
+            with (folder / BAD_FILES).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(bad)) + "\n")
             text = f"{bad.path} does not decode ({bad.reason}); the next image takes its place ({BAD_FILES})"
             print(text, file=sys.stderr, flush=True)
@@ -62,9 +60,13 @@ def list_in(folder: Path) -> Callable[[BadFile], None]:
 
 def replaced_images(folder: Path) -> int:
     """Return how many images of a run were replaced at least once, over all its attempts and processes."""
+    return len(_listed(folder))
+
+
+def _listed(folder: Path) -> set[int]:
     path = folder / BAD_FILES
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    return len({_index(line) for line in lines} - {None})
+    return {index for index in map(_index, lines) if index is not None}
 
 
 def _index(line: str) -> int | None:
