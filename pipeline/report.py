@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from pipeline import attempts, machine, runs
 from pipeline.data.bad_files import replaced_images
@@ -24,8 +24,6 @@ from pipeline.snapshot import keep_snapshot
 from pipeline.versions import Version, changed, marked, version_now
 from pipeline.watch import Watch, watch_of
 from recipes.schema import Evaluation
-
-T = TypeVar("T")
 
 STATUS_SECONDS = 5.0  # between two writes of status.json
 
@@ -242,33 +240,6 @@ class Report:
             "time": time.time(),
         }
         write_json(self.folder / runs.STATUS, status, durable=False)
-
-
-class Waited(Iterator[T]):
-    """Passes batches on and counts the seconds that the caller waited for them, on the host's clock.
-
-    around: entered while it waits.
-    """
-
-    def __init__(
-        self,
-        batches: Iterator[T],
-        around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
-    ) -> None:
-        self._batches, self._around, self._seconds = batches, around, 0.0
-
-    def __next__(self) -> T:
-        start = time.perf_counter()
-        try:
-            with self._around():
-                return next(self._batches)
-        finally:
-            self._seconds += time.perf_counter() - start
-
-    def take_seconds(self) -> float:
-        """Return the seconds that no call has returned yet."""
-        seconds, self._seconds = self._seconds, 0.0
-        return seconds
 
 
 def result_of(index: int | None, evaluation: Evaluation, score: Any) -> dict[str, Any]:

@@ -28,10 +28,11 @@ from pipeline.plan import Plan
 from pipeline.profile import named, profiling
 from pipeline.progressive import stage_at
 from pipeline.reestimate import reestimate
-from pipeline.report import Report, Waited, result_of
+from pipeline.report import Report, result_of
 from pipeline.run import Run, is_save_due, open_run, save, weights_of_main
 from pipeline.step import train_step
 from pipeline.stop import Agreement, Interrupted, Stop
+from pipeline.waited import Waited
 from recipes.schema import Evaluation
 
 

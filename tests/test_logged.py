@@ -16,9 +16,9 @@ import recipes
 from pipeline.gpu import gpu_figures
 from pipeline.journal import read, read_json
 from pipeline.profile import profiling
-from pipeline.report import Waited
 from pipeline.snapshot import environment, recipe_source
 from pipeline.step import gradient_norm
+from pipeline.waited import Waited
 
 EPOCH = 44  # steps of the demo data's 1,437 training images in batches of 32
 
