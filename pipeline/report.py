@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from pipeline import attempts, machine, runs
 from pipeline.data.bad_files import replaced_images
 from pipeline.early_warning import EarlyWarning, NotFiniteError
-from pipeline.journal import write_json, write_sealed
+from pipeline.errors import Top1Error
+from pipeline.journal import read_json_or_none, write_json, write_sealed
 from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
@@ -62,9 +63,10 @@ class Report:
         self._end_warning: list[EarlyWarning] = []
         self._version: Version | None = None
 
-    def started(self, done: int) -> None:
-        """Note the attempt, and from where it goes on."""
+    def started(self, done: int, top1: float | None = None) -> None:
+        """Note the attempt, and from where it goes on. top1: the last measured until there, if one was."""
         self._counted = self._saved = done
+        self._top1 = top1
         self._since = self._asked = time.monotonic()
         if self.attempt is None:
             self.attempt = attempts.begin(self.folder, self._job, self._restart)
@@ -171,9 +173,24 @@ class Report:
             self._end_warning = [EarlyWarning("not_finite", error.step, str(error))]
         if self.attempt is None or isinstance(error, attempts.SupersededError):
             return
+        reason = f"{type(error).__name__}: {error}"[:500]
         with contextlib.suppress(OSError):  # a full disk, a folder that is gone: the error itself is told
-            self._end(self._counted, f"{type(error).__name__}: {error}"[:500])
-            self._write_status("failed", self._counted)
+            if self._watch is None:
+                self._failed_before_it_started(reason)
+            else:
+                self._end(self._counted, reason)
+                self._write_status("failed", self._counted)
+
+    def _failed_before_it_started(self, reason: str) -> None:
+        """Note so of an attempt that did not come to train: the run stands where it stood."""
+        assert self.attempt is not None  # it has begun
+        attempts.note(self.folder, self.attempt, reason=reason)
+        with contextlib.suppress(Top1Error):  # damaged: nobody knows where it stood
+            if known := read_json_or_none(self.folder / runs.STATUS):
+                now = {"state": "failed", "attempt": self.attempt, "eta_seconds": None, "time": time.time()}
+                write_json(self.folder / runs.STATUS, known | now, durable=False)
+                return
+        self._write_status("failed", 0)
 
     def _end(self, done: int, reason: str) -> None:
         assert self.attempt is not None  # it has begun

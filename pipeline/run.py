@@ -8,6 +8,7 @@ function of (seed, step).
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ from torch import Tensor
 from pipeline import checkpoint, runs
 from pipeline.accelerator import start_accelerator
 from pipeline.data.bad_files import list_in
+from pipeline.data.header import HEADER_NAME
 from pipeline.data.loader import TrainLoader
 from pipeline.data.manifest import Manifest
+from pipeline.data.patience import Patience
 from pipeline.data.sampling import Shard
-from pipeline.errors import Top1Error
+from pipeline.errors import PassingError, Top1Error
 from pipeline.evaluate import Score
 from pipeline.journal import Journal, cut_back
 from pipeline.models import outputs_of, set_dropout
@@ -106,7 +109,7 @@ def open_run(
         if main:
             if skipped:
                 checkpoint.drop_later(folder / runs.CHECKPOINTS, done)
-            run.books = open_books(folder, report, done)
+            run.books = open_books(folder, report, done, run.facts["last"])
         try:
             yield run, done
         finally:
@@ -117,7 +120,7 @@ def open_run(
 
 def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     """Build the network, optimizer and loader of a run on this rank, all from the plan alone."""
-    trained, manifest = prepare_training(plan, accelerator), _load_manifest(plan)
+    trained, manifest = prepare_training(plan, accelerator), _load_manifest(plan, folder)
     return Run(
         **vars(trained),
         folder=folder,
@@ -138,8 +141,15 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     )
 
 
-def _load_manifest(plan: Plan) -> Manifest:
-    manifest = Manifest.load(Path(plan.data.path))
+def _load_manifest(plan: Plan, folder: Path) -> Manifest:
+    data = Path(plan.data.path)
+    try:
+        manifest = Patience(data).read(data, lambda: Manifest.load(data))
+    except Top1Error as error:
+        # A file system that is not mounted for a while looks like a folder that never was.
+        if os.path.isfile(data / HEADER_NAME) or not checkpoint.newest_step(folder / runs.CHECKPOINTS):
+            raise
+        raise PassingError(f"the data that this run was trained on is not there: {error}.") from error
     found, planned = manifest.header.fingerprint, plan.data.fingerprint
     if found != planned:
         raise Top1Error(
@@ -212,10 +222,13 @@ def _throw_away_passes(run: Run) -> None:
     run.optimizer.zero_grad(set_to_none=True)
 
 
-def open_books(folder: Path, report: Report, done: int) -> Books:
-    """Open what the main process keeps, the journal cut back to the checkpoint that training goes on from."""
+def open_books(folder: Path, report: Report, done: int, last: dict[str, Any] | None) -> Books:
+    """Open what the main process keeps, the journal cut back to the checkpoint that training goes on from.
+
+    last: the last validation until there.
+    """
     cut_back(folder, done)
-    report.started(done)
+    report.started(done, last and last["top1"])
     writer = checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS, report.check_newest)
     return Books(Journal(folder), writer, report)
 

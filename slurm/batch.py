@@ -22,6 +22,9 @@ PAUSE = 5  # seconds before the tasks are started again, and between two looks a
 LOOKS = 60  # at nodes that do not answer; SLURM finds a lost one after SlurmdTimeout, 5 minutes by default
 TRIES = 12  # to ask of the job, where the controller does not answer
 LEAVING = 600  # seconds that a job which was told to end waits for SLURM to end it
+# Seconds between two starts while storage does not answer: so many, then as many as all before, up to the
+# longest; and seconds in all. To wait in the queue again takes longer than most outages.
+OUTAGE_PAUSE, LONGEST_PAUSE, OUTAGE = 15, 300, 3600
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ def _body(cluster: Cluster, job: Job) -> str:
 mkdir -p "$run/logs"
 exec >>"$run/logs/batch.log" 2>&1
 why=$run/logs/give-up.$SLURM_JOB_ID  # a task writes there that to start again would help nobody
-left=$run/logs/left.$SLURM_JOB_ID  # and there that it was told to stop, and has saved
+left=$run/logs/left.$SLURM_JOB_ID  # that it was told to stop, and has saved
+outage=$run/logs/outage.$SLURM_JOB_ID  # that storage did not answer
 job=$SLURM_JOB_ID
 # The number of an array's last task is that of the whole array, too.
 [ -n "$SLURM_ARRAY_JOB_ID" ] && job=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
@@ -174,28 +178,7 @@ go_back() {{
   give_up
 }}
 
-# bash must outlive the signals meant for its tasks: it would take them along before they have saved.
-heed() {{ trap 'say "told to end"; ending=1' TERM; trap : USR2; }}
-heed
-
-say "on $SLURM_JOB_NODELIST"
-failures=0
-begun=$(newest)
-while :; do
-  before=$(newest)
-  rm -f "$run"/logs/give-up.* "$run"/logs/left.*
-  srun {options} --output="$run/logs/task-%t.log" \\
-    {job.command} &
-  tasks=$!
-  while :; do  # each signal interrupts wait
-    wait $tasks
-    code=$?
-    kill -0 $tasks 2>/dev/null || break
-  done
-  trap '' TERM USR2  # they end the commands that are asked here, too
-  [ $code = 0 ] && exit 0
-  say "the tasks ended with $code"
-  [ -e "$why" ] && give_up
+leave_if_told() {{
   case $(shown) in
   *JobState=RUNNING*) ;;  # tasks that left were told to, by a signal or in the time before they are preempted
   *Reason=TimeLimit*)  # a run that came on goes on, though its tasks had no time to leave
@@ -211,12 +194,46 @@ while :; do
     sleep {LEAVING} & wait $!
     exit $code
   fi
-  if [ "$(newest)" = "$before" ]; then failures=$((failures + 1)); else failures=1; fi
-  if [ $failures -ge {FAILURES} ]; then
-    echo "$failures crashes without progress" >"$why"
-    give_up
+}}
+
+# bash must outlive the signals meant for its tasks: it would take them along before they have saved.
+heed() {{ trap 'say "told to end"; ending=1' TERM; trap : USR2; }}
+heed
+
+say "on $SLURM_JOB_NODELIST"
+failures=0
+waited=0
+begun=$(newest)
+while :; do
+  before=$(newest)
+  rm -f "$run"/logs/give-up.* "$run"/logs/left.* "$run"/logs/outage.*
+  srun {options} --output="$run/logs/task-%t.log" \\
+    {job.command} &
+  tasks=$!
+  while :; do  # each signal interrupts wait
+    wait $tasks
+    code=$?
+    kill -0 $tasks 2>/dev/null || break
+  done
+  trap '' TERM USR2  # they end the commands that are asked here, too
+  [ $code = 0 ] && exit 0
+  say "the tasks ended with $code"
+  [ -e "$why" ] && give_up
+  leave_if_told
+  if [ "$(newest)" != "$before" ]; then failures=0 waited=0; fi
+  if [ -e "$outage" ] && [ $waited -lt {OUTAGE} ]; then
+    pause=$((waited < {OUTAGE_PAUSE} ? {OUTAGE_PAUSE} : waited < {LONGEST_PAUSE} ? waited : {LONGEST_PAUSE}))
+    waited=$((waited + pause))
+    say "$(cat "$outage") The next try is in $pause s."
+    sleep $pause & wait $!
+    [ -z "$ending" ] || leave_if_told
+  else
+    failures=$((failures + 1)) end=
+    [ $failures -ge {FAILURES} ] && end="$failures crashes without progress"
+    [ -e "$outage" ] && end="storage did not answer for {OUTAGE // 60} minutes: $(cat "$outage")"
+    [ -n "$end" ] && echo "$end" >"$why" && give_up
+    sleep {PAUSE}
   fi
-  sleep {PAUSE}
   for look in $(seq {LOOKS}); do  # a job on a lost node is SLURM's to put back, once it has found out
     srun --ntasks=$SLURM_JOB_NUM_NODES --ntasks-per-node=1 --kill-on-bad-exit=1 true && break
     say "a node does not answer"

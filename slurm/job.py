@@ -48,13 +48,20 @@ def run_process(folder: Path, plan: Plan | None = None, task: Task | None = None
     except Exception as error:
         with contextlib.suppress(OSError):  # a full disk, a folder that is gone: the error itself is told
             failures.note(folder, launch, rank, error)
-        passes = isinstance(error, attempts.SupersededError | PassingError)
-        if isinstance(error, Top1Error) and not passes and task and task.job:
-            leave.give_up(folder, error)
+            if task and task.job:
+                _tell_batch_script(folder, error)
         raise
     if reason and task and task.batch:  # in an allocation of salloc there is nobody to start it again
         leave.leave_job(folder, task, stop)
     return not reason
+
+
+def _tell_batch_script(folder: Path, error: Exception) -> None:
+    """Say what the tasks ended of, where it is no crash after which they are started again at once."""
+    if isinstance(error, PassingError):
+        leave.wait_for_storage(folder, error)
+    elif isinstance(error, Top1Error) and not isinstance(error, attempts.SupersededError):
+        leave.give_up(folder, error)
 
 
 def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank: int) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline.attempts import read_attempts, without_progress
-from pipeline.errors import Top1Error
+from pipeline.errors import PassingError, Top1Error
 from pipeline.report import say
 from slurm.batch import FAILURES, LEAVING
 from slurm.signals import StopRequest
@@ -42,6 +42,11 @@ def leave_job(folder: Path, task: Task, stop: StopRequest) -> NoReturn:
 def give_up(folder: Path, error: Top1Error) -> None:
     """Tell the batch script that to start the tasks again would help nobody, and why."""
     _note(folder, "give-up", str(error))
+
+
+def wait_for_storage(folder: Path, error: PassingError) -> None:
+    """Tell the batch script to wait before it starts the tasks again, and why."""
+    _note(folder, "outage", str(error))
 
 
 def _end() -> NoReturn:

@@ -1,5 +1,6 @@
 """Attempts at a run and their numbers, which fence off a writer that was superseded; how processes meet."""
 
+import json
 import os
 import shutil
 import socket
@@ -105,3 +106,18 @@ def test_an_error_in_a_folder_that_is_gone_stays_the_error_that_is_told(tmp_path
     report.started(0)
     shutil.rmtree(folder)
     report.failed(Top1Error("a loss that is not finite"))  # told by whoever called
+
+
+def test_an_attempt_that_does_not_come_to_train_leaves_the_run_where_it_stood(tmp_path):
+    plan = make_plan(tiny(recipes.get("lenet5"), 10), DEMO, id="x", seed=0, threads=1)
+    runs.write_plan(tmp_path, plan)
+    first = Report(plan, tmp_path)
+    first.started(40, top1=31.5)
+    first.stopped(40, "told to end")
+    second = Report(plan, tmp_path, attempts.begin(tmp_path))
+    second.failed(Top1Error("the data is not there"))
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert (status["step"], status["durable_step"], status["top1"], status["attempt"]) == (40, 40, 31.5, 2)
+    _, last = attempts.read_attempts(tmp_path)
+    assert (last.step, last.end_step, last.reason) == (None, None, "Top1Error: the data is not there")

@@ -8,6 +8,7 @@ import resource
 import pytest
 from few_digits import few_digits
 
+from data_prep.pack import pack_folder
 from pipeline.data import patience
 from pipeline.data.loader import EvalLoader, Shard, TrainLoader
 from pipeline.data.manifest import Manifest
@@ -92,5 +93,17 @@ def test_what_lasts_ends_the_run_as_something_that_may_pass(fault, digits):
     split = Manifest.load(digits).split("val")
     measured = iter(EvalLoader(split, "rgb", Evaluation(32, (32,)), batch=2))
     next(measured)
-    with fault(digits), pytest.raises(PassingError, match="the storage's fault, not the image's"):
+    with fault(digits), pytest.raises(PassingError, match="no fault of the image"):
         list(measured)
+
+
+def test_a_shard_that_is_cut_short_while_it_is_open_ends_the_run_and_no_image_is_replaced(digits, tmp_path):
+    packed = tmp_path / "packed"
+    pack_folder(digits, packed)
+    run = loader(packed)
+    made = batches(run)
+    (shard,) = packed.glob("train-*.tar")
+    os.truncate(shard, 1024)
+    with pytest.raises(PassingError, match=r"train-000000\.tar/.* could not be read .*ends before the image"):
+        content(made)
+    assert not run.bad_files

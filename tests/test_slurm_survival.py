@@ -1,10 +1,11 @@
 """What clusters do to a job, on a real SLURM: no step is lost or repeated, and the weights are the same."""
 
 import os
+import shutil
 import signal
 
 from run_results import last_step, losses, weights
-from slurm_jobs import job_of, pids_of
+from slurm_jobs import Site, job_of, pids_of, top1
 
 from pipeline.attempts import read_attempts
 from slurm import dev_cluster
@@ -79,6 +80,23 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     assert losses(run) == losses(unbroken)  # every step once, with the same loss
     assert [step for step, _ in losses(run)] == list(range(1, STEPS + 1))
     assert weights(run) == weights(unbroken)
+
+
+def test_a_job_waits_for_data_that_is_away_and_then_goes_on(site, own, tmp_path):
+    data, away = tmp_path / "data", tmp_path / "away"
+    shutil.copytree(site.data, data)
+    (run,), _ = Site(site.folder, site.home, data).submit(own["LONG"], "--gpus", 1, "--checkpoint-every", 3)
+    site.wait_for_step(run, 8)
+    data.rename(away)
+    os.kill(site.pid(run, 0), signal.SIGKILL)
+    log, said = run / "logs" / "batch.log", f"data folder {data} does not exist"
+    site.wait(run, "the job waits", lambda: said in log.read_text())
+    away.rename(data)
+    second = site.wait_for_attempt(run, 2)[-1]
+    assert second.restart == 0
+    assert second.step >= 3
+    assert log.read_text().count("The next try is in") == 1
+    top1("cancel", run)
 
 
 def test_a_writer_that_was_left_behind_is_fenced_off(site, own):

@@ -56,8 +56,8 @@ class Patience:
                         raise
                     failed = error
             raise PassingError(
-                f"{path} could not be read for {sum(PAUSES):g} s ({failed.strerror}), which is the storage's "
-                "fault, not the image's. Start again once it answers; a SLURM job does so by itself."
+                f"{path} could not be read for {sum(PAUSES):g} s ({failed.strerror}), which is no fault of "
+                "the image. Start again once it can be read; a SLURM job does so by itself, for an hour."
             )
 
     def _is_gone(self, error: OSError) -> bool:

@@ -6,6 +6,7 @@ be given to DALI. Knows nothing of windows or of training.
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from collections.abc import Sequence
@@ -130,15 +131,15 @@ class Storage:
 
 
 def _read(file: int, offset: int, count: int) -> Content:
-    """Return `count` bytes from `offset`, fewer where the file ends before."""
+    """Return `count` bytes from `offset`. Raises OSError where the file ends before."""
     content = np.empty(count, np.uint8)
     filled = 0
     while filled < count:
         got = os.preadv(file, [content[filled:]], offset + filled)
         if got == 0:
-            break
+            raise OSError(errno.ENODATA, "it ends before the image does, and was longer when it was opened")
         filled += got
-    return content[:filled]
+    return content
 
 
 def _open_shards(split: Split, patience: Patience) -> list[int]:
