@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import Tensor
 
 from pipeline.errors import Top1Error
 from pipeline.gpu import take_priority
@@ -45,6 +47,17 @@ def start_accelerator(plan: Plan) -> Accelerator:
             "with the launcher; each needs RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT."
         )
     return accelerator
+
+
+def common_figures(
+    accelerator: Accelerator, shared: Tensor, own: Sequence[float]
+) -> tuple[list[float], list[list[float]]]:
+    """Return the mean over the processes of `shared` (N,), and `own` of each of them, by one collective."""
+    rank, world = accelerator.process_index, accelerator.num_processes
+    each = torch.zeros(world, len(own))
+    each[rank] = torch.tensor(own) * world  # the others' rows of it are 0, and the mean is what it was
+    numbers = accelerator.reduce(torch.cat([shared, each.flatten().to(shared.device)]), "mean").cpu()
+    return numbers[: len(shared)].tolist(), numbers[len(shared) :].view(world, -1).tolist()
 
 
 def _precision(asked: str, cuda: bool) -> str:

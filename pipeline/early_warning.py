@@ -51,7 +51,7 @@ class Log:
     """What the rules look at.
 
     records: of training, in order. validation: the last one. starts: the steps that attempts went on from.
-    moved: the first step on the present hardware.
+    moved: the first step on the present hardware. hosts: of each process, as far as they are known.
     """
 
     plan: Plan
@@ -59,6 +59,7 @@ class Log:
     validation: Record | None = None
     starts: Sequence[int] = ()
     moved: int = 0
+    hosts: Sequence[str] = ()
 
     @property
     def stage_start(self) -> int:

@@ -9,6 +9,8 @@ import time
 import pynvml
 import torch
 
+UTILIZATION = "system/gpu_utilization_percent"
+
 
 def peak_memory_gib(device: torch.device) -> float:
     """Return the most GPU memory that torch has held since the process began, 0 for a CPU."""
@@ -50,5 +52,5 @@ def gpu_figures(device: torch.device) -> dict[str, float]:
     }
     # RuntimeError: torch finds no library of the driver's.
     with contextlib.suppress(pynvml.NVMLError, RuntimeError):
-        found["system/gpu_utilization_percent"] = float(torch.cuda.utilization(device))
+        found[UTILIZATION] = float(torch.cuda.utilization(device))
     return found

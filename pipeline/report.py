@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from pipeline.plan import Plan
 from pipeline.progressive import Stage
 from pipeline.snapshot import keep_snapshot
 from pipeline.versions import Version, changed, marked, version_now
+from pipeline.waited import UNKNOWN, Waiting, longest
 from pipeline.watch import Watch, watch_of
 from recipes.schema import Evaluation
 
@@ -63,15 +64,18 @@ class Report:
         self._end_warning: list[EarlyWarning] = []
         self._version: Version | None = None
 
-    def started(self, done: int, top1: float | None = None) -> None:
-        """Note the attempt, and from where it goes on. top1: the last measured until there, if one was."""
+    def started(self, done: int, top1: float | None = None, hosts: Sequence[str] = ()) -> None:
+        """Note the attempt, and from where it goes on.
+
+        top1: the last measured until there, if one was. hosts: of each process.
+        """
         self._counted = self._saved = done
         self._top1 = top1
         self._since = self._asked = time.monotonic()
         if self.attempt is None:
             self.attempt = attempts.begin(self.folder, self._job, self._restart)
-        attempts.note(self.folder, self.attempt, step=done, hardware=machine.hardware())
-        self._watch = watch_of(self.plan, self.folder, done)
+        attempts.note(self.folder, self.attempt, step=done, hardware=machine.hardware(), hosts=hosts)
+        self._watch = watch_of(self.plan, self.folder, done, hosts)
         where = f"from step {done}" if done else "from the start"
         say(f"{self.plan.recipe.name}: attempt {self.attempt}, {where}, {self.plan.total_steps} steps")
         if self._version is None:  # what runs was read when the process began, whatever is there by now
@@ -89,14 +93,21 @@ class Report:
         if differences:
             self._tell(f"warning  not as in attempt {before[-1].number}: {'; '.join(differences)}")
 
-    def progress(self, done: int, loss: float, lr: float, stage: Stage, waited: float) -> dict[str, float]:
+    def progress(
+        self, done: int, loss: float, lr: float, stage: Stage, everyones: Sequence[Waiting]
+    ) -> dict[str, float]:
         """Return the values of one journal record and show them. Raises SupersededError.
 
-        waited: of the time since the last record, the seconds the loop waited for batches.
+        everyones: how each process has waited for batches since the last record.
         """
         self.check_newest()
         now = time.monotonic()
-        wait_share = min(1.0, waited / max(now - self._since, 1e-9))
+        rank = longest(everyones)
+        waiting = {"share": min(1.0, everyones[rank].seconds / max(now - self._since, 1e-9))}
+        if len(everyones) > 1:
+            waiting["process"] = rank
+        if everyones[rank].gpu_percent != UNKNOWN:
+            waiting["gpu_percent"] = everyones[rank].gpu_percent
         if done > self._counted:
             self._rate = (done - self._counted) * self.plan.batch_size / max(now - self._since, 1e-9)
         self._counted, self._since = done, now
@@ -108,7 +119,7 @@ class Report:
             "train/lr": lr,
             "train/image_size": stage.image_size,
             "train/images_per_second": self._rate,
-            "train/data_wait_share": wait_share,
+            **{f"train/data_wait_{name}": value for name, value in waiting.items()},
         }
 
     def validated(self, done: int, score: Counts) -> None:

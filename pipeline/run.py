@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor
 
 from pipeline import checkpoint, runs
@@ -106,10 +108,11 @@ def open_run(
     with runs.only_writer(folder, report.takes_over) if main else contextlib.nullcontext():
         run = prepare(plan, folder, accelerator)
         done = restore(run, skipped)
+        hosts = gather_object([platform.node()])
         if main:
             if skipped:
                 checkpoint.drop_later(folder / runs.CHECKPOINTS, done)
-            run.books = open_books(folder, report, done, run.facts["last"])
+            run.books = open_books(run, report, done, hosts)
         try:
             yield run, done
         finally:
@@ -222,13 +225,14 @@ def _throw_away_passes(run: Run) -> None:
     run.optimizer.zero_grad(set_to_none=True)
 
 
-def open_books(folder: Path, report: Report, done: int, last: dict[str, Any] | None) -> Books:
+def open_books(run: Run, report: Report, done: int, hosts: Sequence[str]) -> Books:
     """Open what the main process keeps, the journal cut back to the checkpoint that training goes on from.
 
-    last: the last validation until there.
+    hosts: of each process.
     """
+    folder, last = run.folder, run.facts["last"]
     cut_back(folder, done)
-    report.started(done, last and last["top1"])
+    report.started(done, last and last["top1"], hosts)
     writer = checkpoint.CheckpointWriter(folder / runs.CHECKPOINTS, report.check_newest)
     return Books(Journal(folder), writer, report)
 

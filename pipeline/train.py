@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from pipeline import checkpoint, runs
+from pipeline.accelerator import common_figures
 from pipeline.analysis import write_analysis
 from pipeline.data.loader import Batch, EvalLoader
 from pipeline.data.split import Split
 from pipeline.dense import form_of
 from pipeline.evaluate import Member, Score, evaluate
-from pipeline.gpu import gpu_figures
+from pipeline.gpu import UTILIZATION, gpu_figures
 from pipeline.judged import evaluations_of, is_judged, judged_record
 from pipeline.not_finite import GoBack, check_finite, is_left_out, leave_out
 from pipeline.plan import Plan
@@ -32,7 +33,7 @@ from pipeline.report import Report, result_of
 from pipeline.run import Run, is_save_due, open_run, save, weights_of_main
 from pipeline.step import train_step
 from pipeline.stop import Agreement, Interrupted, Stop
-from pipeline.waited import Waited
+from pipeline.waited import UNKNOWN, Waited, Waiting
 from recipes.schema import Evaluation
 
 
@@ -136,13 +137,15 @@ def lacks_validation(run: Run, done: int) -> bool:
 def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
     """Read the losses since the last time and the gradient's norm, all at once, and write them down.
 
-    waited: seconds since the last time that the loop waited for batches.
+    waited: seconds since the last time that this process waited for batches.
     Raises GoBack or Top1Error, naming the step, when one is not finite: nothing is saved after such a step.
     """
     norms = [] if norm is None else [norm.float()]
     if not run.losses:  # every step since was left out
         return
-    numbers = run.accelerator.reduce(torch.stack([*run.losses.values(), *norms]), "mean").tolist()
+    gpu = gpu_figures(run.accelerator.device)
+    own = (waited, gpu.get(UTILIZATION, UNKNOWN))
+    numbers, everyones = common_figures(run.accelerator, torch.stack([*run.losses.values(), *norms]), own)
     losses, norms = numbers[: len(run.losses)], numbers[len(run.losses) :]
     steps = list(run.losses)
     run.losses.clear()
@@ -150,11 +153,15 @@ def log(run: Run, done: int, norm: Tensor | None, waited: float) -> None:
     if run.books:
         stage = stage_at(run.plan.stages, done - 1)
         values = run.books.report.progress(
-            done, sum(losses) / len(losses), run.plan.lr_at(done - 1), stage, waited
+            done,
+            sum(losses) / len(losses),
+            run.plan.lr_at(done - 1),
+            stage,
+            [Waiting(*one) for one in everyones],
         )
         values |= {"train/stage": run.plan.stages.index(stage) + 1}
         values |= {"train/gradient_norm": norms[0]} if norms else {}
-        values |= gpu_figures(run.accelerator.device)
+        values |= gpu
         values |= run.books.report.watched(done, values)
         run.books.journal.append(done, run.plan.epoch_at(done), **values)
 

@@ -4,10 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+UNKNOWN = -1.0  # utilization of what is no GPU, or does not tell
+BUSY = 90.0  # percent; the host may wait while the GPU works off what is queued, and then nothing starves
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long one process waited for batches, in seconds, and how busy its GPU was, in percent."""
+
+    seconds: float
+    gpu_percent: float = UNKNOWN
+
+    @property
+    def is_idle(self) -> bool:
+        return self.gpu_percent < BUSY
+
+
+def longest(everyones: Sequence[Waiting]) -> int:
+    """Return the process that waits most, among those whose GPU is idle meanwhile if there are such.
+
+    It is waited for by the others, whose GPUs spin in a collective, which counts as work.
+    """
+    return max(range(len(everyones)), key=lambda rank: (everyones[rank].is_idle, everyones[rank].seconds))
 
 
 class Waited(Iterator[T]):

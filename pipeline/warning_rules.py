@@ -8,12 +8,14 @@ goes on with the warnings that it had. Whoever calls decides how often to look.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean, median
 
 from pipeline.early_warning import Finding, Log, Onset
 from pipeline.journal import Record
 from pipeline.plan import Plan
+from pipeline.waited import BUSY
 
 # The first records of an attempt and of a stage are slow for good reasons: kernels are chosen and compiled,
 # caches and queues fill.
@@ -31,7 +33,6 @@ SLOW, SLOW_IS_OVER = 0.7, 0.8
 
 # A loader that keeps up is waited for at the start only: 1 to 10% on two CPU cores, with the demo digits.
 WAITING, WAITING_IS_OVER = 0.2, 0.1
-BUSY = 90.0  # percent; the host may wait while the GPU works off what is queued, and then nothing starves
 
 # The mean loss of 256 images is good to about 0.1 (a single image's scatters by 1 to 2). A spike is six
 # deviations above the last ten to twenty such means, and a quarter of what guessing costs, ln(classes): late
@@ -107,13 +108,14 @@ def data_wait(log: Log, ends: float | None) -> Finding | None:
         return None
     time = sum(1 / r[_SPEED] for r in recent)  # of one image
     share = sum(r[_WAIT] / r[_SPEED] for r in recent) / time
-    busy = [r[_UTILIZATION] for r in recent if _UTILIZATION in r]
+    busy = [r[_BUSY] for r in recent if _BUSY in r]
     if share < (ends or WAITING) or (busy and fmean(busy) >= BUSY):
         return None
     return Finding(
         WAITING_IS_OVER,
-        f"{share:.0%} of the last {_seconds(recent)} s went by waiting for images; give the loader more CPUs "
-        "(`top1 bench loader` says what they do) or a faster place to read from (`top1 prep pack`)",
+        f"{share:.0%} of the last {_seconds(recent)} s went by waiting for images{_where(recent, log)}; give "
+        "the loader more CPUs (`top1 bench loader` says what they do) or a faster place to read from "
+        "(`top1 prep pack`)",
     )
 
 
@@ -181,8 +183,19 @@ def expected_epoch(plan: Plan) -> float:
 # ---------------------------------------------------------------- what they are made of
 
 _SPEED, _WAIT, _LOSS = "train/images_per_second", "train/data_wait_share", "train/loss"
-_UTILIZATION = "system/gpu_utilization_percent"
+_WHO, _BUSY = "train/data_wait_process", "train/data_wait_gpu_percent"
 _LOWER = "if it does not come back by itself, lower the rate or look at the data"
+
+
+def _where(recent: Sequence[Record], log: Log) -> str:
+    """Say which process waited most of several, or that it was now this one, now that."""
+    ranks = [int(r[_WHO]) for r in recent if _WHO in r]
+    if not ranks:
+        return ""
+    rank, times = Counter(ranks).most_common(1)[0]
+    if times <= len(ranks) / 2:
+        return ", now in one process, now in another"
+    return f" in process {rank}{f' on {log.hosts[rank]}' if rank < len(log.hosts) else ''}"
 
 
 def _has_curve(plan: Plan) -> bool:

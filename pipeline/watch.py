@@ -21,11 +21,18 @@ LOOK_SECONDS = 1.0  # between two looks, so that those milliseconds are nothing
 class Watch:
     """Sees every record of the log and knows which warnings are on.
 
-    records: the log so far. starts, moved: as in `Log`.
+    records: the log so far. starts, moved, hosts: as in `Log`.
     """
 
-    def __init__(self, plan: Plan, records: Iterable[Record], starts: Sequence[int], moved: int) -> None:
-        self._plan, self._starts, self._moved = plan, starts, moved
+    def __init__(
+        self,
+        plan: Plan,
+        records: Iterable[Record],
+        starts: Sequence[int],
+        moved: int,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        self._plan, self._starts, self._moved, self._hosts = plan, starts, moved, hosts
         self._records: deque[Record] = deque(maxlen=KEPT)
         self._validation: Record | None = None
         self._skipped: list[int] = []
@@ -68,7 +75,8 @@ class Watch:
             self._skipped.append(int(record["step"]) - 1)
 
     def _find(self) -> dict[str, Finding]:
-        log = Log(self._plan, list(self._records), self._validation, self._starts, self._moved)
+        records = list(self._records)
+        log = Log(self._plan, records, self._validation, self._starts, self._moved, self._hosts)
         return find(log, self._onsets)
 
     def _limit(self, kind: str) -> float | None:
@@ -82,10 +90,10 @@ class Watch:
             yield EarlyWarning("not_finite", self._skipped[0], f"{text} in not_finite/")
 
 
-def watch_of(plan: Plan, folder: Path, done: int) -> Watch:
-    """Return the watch over a run folder whose newest attempt goes on from `done` steps."""
+def watch_of(plan: Plan, folder: Path, done: int, hosts: Sequence[str] = ()) -> Watch:
+    """Return the watch over a run folder whose newest attempt goes on from `done` steps. hosts: its own."""
     known = [attempt for attempt in read_attempts(folder) if attempt.step is not None]
     first = plan_attempt(folder)
     moved = next((attempt.step or 0 for attempt in known if attempt.number >= first), 0) if first else 0
     starts = {done, *(attempt.step or 0 for attempt in known)}
-    return Watch(plan, read(folder)[0], sorted(starts), min(moved, done))
+    return Watch(plan, read(folder)[0], sorted(starts), min(moved, done), hosts)

@@ -4,11 +4,14 @@ import json
 import math
 import random
 import re
+import socket
 import statistics
+import threading
 import time
 from dataclasses import replace
 
 import pytest
+from commands import Started
 
 import recipes
 from pipeline import warning_rules, watch
@@ -22,6 +25,7 @@ from pipeline.planning import data_facts
 from pipeline.report import Report
 from pipeline.tiny import tiny
 from pipeline.train import train
+from pipeline.waited import Waiting, longest
 from pipeline.warning_rules import expected_epoch, find, onsets_in
 from pipeline.watch import Watch, watch_of
 from recipes.schema import Piecewise
@@ -138,9 +142,28 @@ def test_waiting_counts_by_the_time_it_takes():
 
 
 def test_a_host_that_waits_while_its_gpu_is_busy_starves_nobody():
-    busy = {"system/gpu_utilization_percent": 97.0}
-    assert not found_in(records(waits=[0.6] * 10, **busy))
-    assert found_in(records(waits=[0.6] * 10, **{"system/gpu_utilization_percent": 55.0}))
+    assert not found_in(records(waits=[0.6] * 10, **{"train/data_wait_gpu_percent": 97.0}))
+    assert found_in(records(waits=[0.6] * 10, **{"train/data_wait_gpu_percent": 55.0}))
+
+
+def test_of_several_processes_the_one_that_waits_most_is_named():
+    hosts = ("n1", "n1", "n2", "n2")
+    given = records(waits=[0.6] * 10, **{"train/data_wait_process": 2})
+    assert "went by waiting for images in process 2 on n2; give" in text_of(found_in(given, hosts=hosts))
+    assert "went by waiting for images in process 2; give" in text_of(found_in(given))
+    for number, record in enumerate(given):
+        record["train/data_wait_process"] = number % 4
+    assert "waiting for images, now in one process, now in another; give" in text_of(found_in(given))
+
+
+def text_of(found):
+    return found["data_wait"].text
+
+
+def test_the_process_that_the_others_wait_for_is_the_one_whose_gpu_is_idle():
+    assert longest([Waiting(1.0), Waiting(3.0), Waiting(2.0)]) == 1
+    assert longest([Waiting(3.0, 99.0), Waiting(2.0, 40.0), Waiting(1.0, 30.0)]) == 1
+    assert longest([Waiting(3.0, 99.0), Waiting(2.0, 98.0)]) == 0
 
 
 # ---------------------------------------------------------------- the loss
@@ -332,6 +355,35 @@ def test_a_rate_of_nothing_is_dead_learning_and_status_shows_it(small_data, tmp_
     assert "nothing is being learned" in below
     assert main(["status", "--runs", str(tmp_path / "runs"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"][0]["warnings"] == [warning]
+
+
+def slow_storage():
+    read_pieces, one_at_a_time = bulk_read.read_pieces, threading.Lock()
+
+    def read_slowly(files, *others):
+        with one_at_a_time:
+            time.sleep(0.01 * len(files))
+        read_pieces(files, *others)
+
+    bulk_read.read_pieces = read_slowly
+
+
+def test_another_process_than_the_main_one_is_seen_to_starve(demo_data, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["train", "alexnet+tiny", "--data", demo_data, "--run", tmp_path / "run", "--device", "cpu",
+               "--log-every", 11, "--tracking", "none", "--set", "schedule.epochs=1"]  # fmt: skip
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    processes = [
+        Started(command, tmp_path / f"{rank}.out", slow_storage if rank else None,
+                world | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]  # fmt: skip
+    assert [process.wait()[0] for process in processes] == [0, 0], processes[0].output.read_text()
+    logged = [record for record in read(tmp_path / "run")[0] if "train/loss" in record]
+    assert [record["train/data_wait_process"] for record in logged] == [1] * 4
+    assert min(record["train/data_wait_share"] for record in logged) > 0.3
 
 
 def test_a_slow_storage_starves_the_training(small_data, tmp_path, monkeypatch, capsys):
