@@ -47,6 +47,7 @@ class Plan:
     deterministic: deterministic algorithms on a GPU (on the CPU they always are).
     precision: "auto" is bf16 where the device has it, fp16 on older GPUs, fp32 on the CPU.
     code: what the source was (`versions.py`), which the commit alone does not say where there were changes.
+    copy_to: a folder on each node's own disk that packed data is copied to while training reads it.
     profile: each attempt traces some of its steps (`profile.py`), which changes no result.
     compile: "auto" compiles the network on a GPU where the run is long enough for it to pay, unless
     deterministic: what is compiled is chosen by timing.
@@ -70,6 +71,7 @@ class Plan:
     deterministic: bool = False
     compile: str = "auto"
     device: str = "auto"
+    copy_to: str | None = None
     profile: bool = False
     tracking: str | None = None
     commit: str | None = None

@@ -99,6 +99,7 @@ def new_run(
         commit=commit,
         dirty=dirty,
         code=code_digest(),
+        copy_to=options.copy_to,
         profile=options.profile,
         created=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         command=shlex.join(["top1", *sys.argv[1:]]),
@@ -160,7 +161,7 @@ def _matching(options: argparse.Namespace, world: int) -> Plan:
             f"Start {plan.gpus} to go on."
         )
     _refuse_other_machine(options, plan)
-    return replace(plan, profile=plan.profile or options.profile)
+    return replace(plan, profile=plan.profile or options.profile, copy_to=options.copy_to or plan.copy_to)
 
 
 def _refuse_other_machine(options: argparse.Namespace, plan: Plan) -> None:

@@ -36,7 +36,7 @@ from pipeline.models import outputs_of, set_dropout
 from pipeline.noise import noise_batch
 from pipeline.optim import load_state, state_of
 from pipeline.plan import Plan
-from pipeline.report import Report
+from pipeline.report import Report, say
 from pipeline.stop import Agreement
 from pipeline.trained import Trained, prepare_training
 from pipeline.transfer import load_start
@@ -123,7 +123,7 @@ def open_run(
 
 def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     """Build the network, optimizer and loader of a run on this rank, all from the plan alone."""
-    trained, manifest = prepare_training(plan, accelerator), _load_manifest(plan, folder)
+    trained, manifest = prepare_training(plan, accelerator), _load_manifest(plan, folder, accelerator)
     return Run(
         **vars(trained),
         folder=folder,
@@ -144,7 +144,7 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
     )
 
 
-def _load_manifest(plan: Plan, folder: Path) -> Manifest:
+def _load_manifest(plan: Plan, folder: Path, accelerator: Accelerator) -> Manifest:
     data = Path(plan.data.path)
     try:
         manifest = Patience(data).read(data, lambda: Manifest.load(data))
@@ -159,6 +159,9 @@ def _load_manifest(plan: Plan, folder: Path) -> Manifest:
             f"the data in {plan.data.path} is not what this run was planned with: its fingerprint begins "
             f"with {found[:12]}, the plan's with {planned[:12]}. Restore the data or start a new run."
         )
+    manifest.copy_to = Path(plan.copy_to) if plan.copy_to else None
+    if plan.copy_to and accelerator.is_main_process and manifest.split("train").pack is None:
+        say(f"copies: {data} is no pack and is read where it is; `top1 prep pack {data} DIR` makes one")
     return manifest
 
 

@@ -32,6 +32,7 @@ class Cluster:
     gpus_per_node: 0 is a cluster without; --gpus then counts processes.
     cpus_per_node: each GPU's process has its share of them, all together with `exclusive`.
     signal_seconds: SLURM may send the signal up to a minute earlier.
+    copy_to: on each node's own disk; variables are the node's.
     requeue: false where jobs may not go back to the queue; a run's next job is then another one.
     sbatch, srun: further options of these, e.g. {"mail-type": "FAIL"}; one that is asked for anyway is
     replaced, or left out where it is false.
@@ -56,6 +57,7 @@ class Cluster:
     data: str = ""
     runs: str = ""
     tracking: str = ""
+    copy_to: str = ""
     sbatch: Options = ()
     srun: Options = ()
 

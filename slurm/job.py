@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import attempts, failures, runs
@@ -70,6 +72,7 @@ def _train(folder: Path, plan: Plan, task: Task | None, stop: StopRequest, rank:
         os.environ.setdefault("OMP_NUM_THREADS", str(plan.threads))
     if plan.deterministic:  # torch refuses else: cuBLAS would share its buffers out as kernels come to run
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    plan = replace(plan, copy_to=_on_this_node(plan.copy_to))
     report = _report(folder, plan, task, rank)
     if task and (plan.gpus > 1 or task.world > 1):
         _join(folder, plan, task)
@@ -103,6 +106,17 @@ def _report(folder: Path, plan: Plan, task: Task | None, rank: int) -> Report:
     known = attempts.read_attempts(folder) if rank == 0 and job else []
     goes_on = bool(known) and known[-1].job == job
     return Report(plan, folder, attempts.begin(folder, job, restart) if goes_on else None, job, restart)
+
+
+def _on_this_node(folder: str | None) -> str | None:
+    """Return a folder with this node's variables put in. Raises Top1Error where one is not set."""
+    path = os.path.expandvars(folder) if folder else None
+    if path and "$" in path:
+        raise Top1Error(
+            f"copy_to is {folder!r}, and on {platform.node()} that is {path!r}: a variable is not set there. "
+            "Name a folder, or a variable that every job has."
+        )
+    return path
 
 
 def _join(folder: Path, plan: Plan, task: Task) -> None:

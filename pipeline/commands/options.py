@@ -121,6 +121,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-every", type=positive, metavar="STEPS", help="steps between two log lines")
     parser.add_argument(
+        "--copy-to",
+        metavar="DIR",
+        help="a folder on each node's own disk, e.g. '$TMPDIR': packed data is copied there while training "
+        "goes on, and then read there (default: the cluster's, else none)",
+    )
+    parser.add_argument(
         "--profile", action="store_true", help="trace a few steps of each attempt into RUN/profile/"
     )
 

@@ -54,6 +54,7 @@ step_seconds = 600        # how long a process waits for the others in a step be
 data = "/datasets/imagenet"
 runs = "/scratch/me/runs"
 tracking = "https://mlflow.example.org"
+copy_to = "$TMPDIR"       # a folder on each node's own disk, to which packed data is copied
 # Further options, also of what is asked for anyway; false leaves one out, e.g. gpus-per-node = false:
 sbatch = { mail-type = "FAIL" }
 # ... of the srun that starts the tasks. Runs and data must be at the same paths in a container:
@@ -145,6 +146,7 @@ def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
         options.data = options.data or (Path(cluster.data) if cluster.data else None)
         options.runs = options.runs or (Path(cluster.runs) if cluster.runs else None)
         options.tracking = options.tracking or cluster.tracking or _untracked()
+        options.copy_to = options.copy_to or cluster.copy_to or None
     elif options.nodes > 1:
         raise UsageError(f"--nodes {options.nodes} with --local: this machine is one node. Use --gpus.")
     options.gpus = options.gpus or 1

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.data.copies import copies_folder
 from pipeline.data.fingerprint import fingerprint_of
 from pipeline.data.header import BODY_NAME, HEADER_NAME, VERSION, Header, SplitCount, read_header
 from pipeline.data.pillow import decodes_alike, has_odd_exif, open_image
@@ -63,10 +64,14 @@ class Entry:
 
 
 class Manifest:
-    """An opened manifest: its header, and the images of each split."""
+    """An opened manifest: its header, and the images of each split.
+
+    copy_to: a folder on a disk of this node where copies of a pack's shards are to be made, and read.
+    """
 
     def __init__(self, folder: Path, header: Header, table: pa.Table) -> None:
         self.folder = folder
+        self.copy_to: Path | None = None
         self.header = header
         self._table = table
 
@@ -92,6 +97,7 @@ class Manifest:
         if name not in self.header.splits:
             raise Top1Error(f"{self.folder} has no split {name!r}; it has {', '.join(self.header.splits)}")
         rows = self._rows(name)
+        pack = _pack(rows)
         sizes = np.stack([_numpy(rows["height"]), _numpy(rows["width"])], axis=1).astype(np.int32)
         return Split(
             folder=self.folder,
@@ -101,8 +107,17 @@ class Manifest:
             sizes=sizes,
             flags=_numpy(rows["flags"]).astype(np.int32),
             classes=self.header.classes,
-            pack=_pack(rows),
+            pack=pack,
+            copies=copies_folder(self.copy_to, self._layout()) if self.copy_to and pack else None,
         )
+
+    def _layout(self) -> str:
+        """Return the sha256 of what is where: of the same images in other shards it is another one."""
+        shard = self._table["shard"].combine_chunks()
+        digest = hashlib.sha256("\n".join([self.header.fingerprint, *shard.dictionary.to_pylist()]).encode())
+        for column in (shard.indices, self._table["offset"], self._table["bytes"]):
+            digest.update(column.to_numpy(zero_copy_only=False).tobytes())
+        return digest.hexdigest()
 
     def _rows(self, split: str) -> pa.Table:
         """Return the rows of a split; they lie together, so that nothing is copied."""

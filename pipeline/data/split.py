@@ -71,7 +71,8 @@ class Split:
     """The images of one part of a data set, in the manifest's order.
 
     labels: (N,) int64. sizes: (N, 2) int32, height and width. flags: (N,) int32. classes: folder name of
-    each label. pack: None where every image is a file.
+    each label. pack: None where every image is a file. copies: the folder of this node in which copies of its
+    shards are made and read, if any.
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class Split:
     flags: NDArray[np.int32]
     classes: tuple[str, ...]
     pack: Pack | None = None
+    copies: Path | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.data import bulk_read
 from pipeline.data.buffers import Buffers
+from pipeline.data.copies import Copies
 from pipeline.data.parser import parsed_size
 from pipeline.data.patience import Patience
 from pipeline.data.pillow import DAMAGE, Content, as_bitmap
@@ -53,7 +54,8 @@ class Storage:
         self._root = np.frombuffer(f"{split.folder}/".encode(), np.uint8)
         self._patience = Patience(split.folder)
         shards = _open_shards(split, self._patience)
-        weakref.finalize(self, _close, shards)
+        self._copies = _copies_of(split, shards)
+        weakref.finalize(self, _close, shards, self._copies)
         self._shards = np.array(shards, np.int64)
         self._buffers = Buffers()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="read-images")
@@ -121,8 +123,13 @@ class Storage:
     def _stored(self, index: int) -> Content:
         pack = self._split.pack
         if pack is not None:
-            shard = int(self._shards[pack.shard[index]])
-            return _read(shard, int(pack.offset[index]), int(pack.bytes[index]))
+            number = int(pack.shard[index])
+            try:
+                return _read(int(self._shards[number]), int(pack.offset[index]), int(pack.bytes[index]))
+            except OSError:
+                if self._copies:
+                    self._copies.give_up(number)
+                raise
         file = os.open(self._root.tobytes() + self._split.paths.encoded(index).tobytes(), os.O_RDONLY)
         try:
             return _read(file, 0, os.fstat(file).st_size)
@@ -178,6 +185,14 @@ def _ends(pack: Pack) -> list[int]:
     return ends
 
 
-def _close(files: Sequence[int]) -> None:
+def _copies_of(split: Split, shards: Sequence[int]) -> Copies | None:
+    if split.pack is None or split.copies is None:
+        return None
+    return Copies(split.copies, [split.folder / shard for shard in split.pack.shards], shards)
+
+
+def _close(files: Sequence[int], copies: Copies | None = None) -> None:
+    if copies:
+        copies.close()
     for file in files:
         os.close(file)
