@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -29,6 +30,8 @@ def start_accelerator(plan: Plan) -> Accelerator:
     torch.backends.cudnn.benchmark = not plan.deterministic
     torch.backends.mkldnn.set_flags(not small)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    # From torch 2.15 on it has another name, which Accelerate 1.15 does not know.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     accelerator = Accelerator(
         cpu=not cuda,
         mixed_precision=_precision(plan.precision, cuda),

@@ -30,10 +30,14 @@ class Failure:
         return f"process {self.rank} on {self.host}: {self.error}"
 
 
-def note(folder: Path, launch: str, rank: int, error: Exception) -> None:
-    """Add what ended this process. Raises OSError where the folder cannot be written."""
-    text = f"{type(error).__name__}: {error}"[:_LONGEST]
-    line = {"launch": launch, "rank": rank, "host": platform.node(), "time": time.time(), "error": text}
+def note(folder: Path, launch: str, rank: int, error: Exception | str, at: float | None = None) -> None:
+    """Add what ended a process of this node. Raises OSError where the folder cannot be written.
+
+    at: when, if not now.
+    """
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    when = time.time() if at is None else at
+    line = {"launch": launch, "rank": rank, "host": platform.node(), "time": when, "error": text[:_LONGEST]}
     path = folder / FAILURES
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:  # one append: processes share the file
@@ -42,6 +46,17 @@ def note(folder: Path, launch: str, rank: int, error: Exception) -> None:
 
 def first_failure(folder: Path, launch: str | None = None) -> Failure | None:
     """Return what failed first of a launch, by default of the last with failures; None: nobody knows."""
+    found = _read(folder)
+    wanted = launch or (found[-1].launch if found else "")
+    return min((one for one in found if one.launch == wanted), key=lambda one: one.time, default=None)
+
+
+def ranks(folder: Path, launch: str) -> set[int]:
+    """Return which processes of a launch have told what ended them."""
+    return {one.rank for one in _read(folder) if one.launch == launch}
+
+
+def _read(folder: Path) -> list[Failure]:
     path = folder / FAILURES
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
@@ -49,5 +64,4 @@ def first_failure(folder: Path, launch: str | None = None) -> Failure | None:
             found.append(Failure(**json.loads(line)))
         except (ValueError, TypeError):  # torn, or not ours
             continue
-    wanted = launch or (found[-1].launch if found else "")
-    return min((one for one in found if one.launch == wanted), key=lambda one: one.time, default=None)
+    return found

@@ -18,6 +18,7 @@ from pipeline.machine import gpu_models
 from pipeline.plan import Plan
 from slurm.job import run_task
 from slurm.launch import QUIET, Request
+from slurm.local_tasks import LocalTasks
 
 NO_TIME_LIMIT = 60 * 24 * 365  # minutes; submitit's local executor otherwise ends a job after five
 POLL_SECONDS = 0.2
@@ -27,13 +28,14 @@ POLL_SECONDS = 0.2
 class Submitted:
     """A run that was handed over: its folder, its plan, its job; none where it was not started after all.
 
-    gpus: the numbers of those it has to itself.
+    gpus: the numbers of those it has to itself. tasks: its processes.
     """
 
     folder: Path
     plan: Plan
     job: submitit.Job[bool] | None
     gpus: tuple[int, ...] = ()
+    tasks: LocalTasks | None = None
 
     @property
     def log(self) -> Path:
@@ -66,8 +68,12 @@ def submit_local(requests: list[Request], parallel: int, tell: Callable[[str], N
             elif len(running) < parallel and (not has_gpus or one.plan.gpus <= len(free)):
                 waiting.remove(one)
                 gpus, free = tuple(free[: one.plan.gpus]), free[one.plan.gpus :]
-                running.append(Submitted(one.folder, one.plan, _start(one.folder, one.plan, gpus), gpus))
+                job = _start(one.folder, one.plan, gpus)
+                tasks = LocalTasks(job.job_id, one.folder, _launch(job))
+                running.append(Submitted(one.folder, one.plan, job, gpus, tasks))
         for run in list(running):
+            if run.tasks:
+                run.tasks.look()
             ended = run.job is None or run.job.done()
             told[run.folder] = _tell_news(run, told.get(run.folder, 0), tell)
             if ended:
@@ -104,6 +110,11 @@ def _start(folder: Path, plan: Plan, gpus: tuple[int, ...]) -> submitit.Job[bool
     return executor.submit(run_task, str(folder.resolve()))
 
 
+def _launch(job: submitit.Job[bool]) -> str:
+    """Return how failures of its processes name it, as `slurm.tasks` does."""
+    return f"local-{job.job_id}"
+
+
 def _tell_news(run: Submitted, start: int, tell: Callable[[str], None]) -> int:
     """Tell the whole lines the run has printed since `start`; return where the next begin."""
     if not run.log.exists():
@@ -126,7 +137,7 @@ def check_ended(run: Submitted) -> str:
         )
     error = run.job.exception()
     if error is not None:
-        first = first_failure(run.folder, f"local-{run.job.job_id}")
+        first = first_failure(run.folder, _launch(run.job))
         raise Top1Error(
             f"{run.plan.recipe.name} failed: {first or _last_line(str(error))}. See {run.log}; "
             f"`{_goes_on(run)}` goes on from its last checkpoint."

@@ -1,10 +1,11 @@
 """Of many processes that fail, the one that failed first is named, with its node and its error."""
 
-import json
-
+import psutil
+from commands import Started, wait_until
 from made_runs import make_run
 
 from pipeline import failures
+from pipeline.journal import read
 from slurm.status import standings
 
 # As srun 22.05 writes it: rank 1 was killed twice, rank 0 failed of its absence.
@@ -25,10 +26,7 @@ srun: Force Terminated StepId=2.2
 
 
 def note(folder, launch, rank, time, error):
-    failures.note(folder, launch, rank, RuntimeError(error))
-    path = folder / failures.FAILURES
-    *before, line = path.read_text().splitlines()
-    path.write_text("\n".join([*before, json.dumps({**json.loads(line), "time": time})]) + "\n")
+    failures.note(folder, launch, rank, RuntimeError(error), at=time)
 
 
 def test_the_first_of_the_last_launch_is_told(tmp_path):
@@ -53,3 +51,23 @@ def test_status_names_it_and_before_it_one_that_was_killed(tmp_path):
     (folder / "logs" / "batch.log").write_text(BATCH_LOG)
     (row,) = standings(tmp_path, None)
     assert row.reason == "process 3 on n4: Out Of Memory"
+
+
+def test_of_a_local_run_too_the_process_that_was_killed_is_named(demo_data, tmp_path):
+    command = ["submit", "alexnet+tiny", "--data", demo_data, "--runs", tmp_path / "runs", "--local",
+               "--gpus", 2, "--device", "cpu", "--threads", 1, "--log-every", 1]  # fmt: skip
+    started = Started(command, tmp_path / "output")
+    assert wait_until(lambda: list(tmp_path.glob("runs/*/*/attempts.jsonl")), started)
+    (folder,) = tmp_path.glob("runs/*/*")
+    assert wait_until(lambda: any("train/loss" in record for record in read(folder)[0]), started)
+    (task,) = [
+        process
+        for process in psutil.process_iter(["cmdline", "environ"])
+        if str(folder / "logs") in (process.info["cmdline"] or ())
+        and process.info["environ"].get("SUBMITIT_LOCAL_GLOBALID") == "1"
+    ]
+    task.kill()
+    code, said = started.wait()
+    assert code == 1
+    assert "alexnet+tiny failed: process 1 on " in said
+    assert "it was killed, or crashed without a word" in said
