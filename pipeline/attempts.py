@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Top1Error
+from pipeline.errors import CrashError, Top1Error
 from pipeline.follow import start_of
 from pipeline.runs import ATTEMPTS
 from pipeline.versions import Version, version_from, without_repeats
 
 
-class SupersededError(Top1Error):
+class SupersededError(CrashError):
     """A newer attempt at this run has begun."""
 
 

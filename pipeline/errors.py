@@ -11,12 +11,21 @@ class Top1Error(Exception):
     """
 
 
-class PassingError(Top1Error):
-    """A state of the world that may be over soon: a job starts its processes again, from the checkpoint."""
+class CrashError(Top1Error):
+    """What may be over when the processes start again, as a job lets them, from the checkpoint."""
+
+
+class PassingError(CrashError):
+    """A state of the world that may be over soon: a job waits before it starts its processes again."""
 
 
 class UsageError(Top1Error):
     """A command that was misused; exit code 2 where Top1Error exits with 1."""
+
+
+def in_short(error: BaseException) -> str:
+    """Return what an error says in one line: a sentence of ours as it is, another's after its type."""
+    return str(error) if isinstance(error, Top1Error) else f"{type(error).__name__}: {error}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import in_short
+
 FAILURES = Path("logs", "failures.jsonl")
 _LONGEST = 500  # characters of an error that are kept
 
@@ -35,7 +37,7 @@ def note(folder: Path, launch: str, rank: int, error: Exception | str, at: float
 
     at: when, if not now.
     """
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    text = error if isinstance(error, str) else in_short(error)
     when = time.time() if at is None else at
     line = {"launch": launch, "rank": rank, "host": platform.node(), "time": when, "error": text[:_LONGEST]}
     path = folder / FAILURES

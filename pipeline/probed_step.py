@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipeline import machine
 from pipeline.accelerator import start_accelerator
 from pipeline.gpu import settled
+from pipeline.memory import name_of, total_gib, used_gib
 from pipeline.noise import noise_batch
 from pipeline.plan import Plan, plan_from_dict
 from pipeline.probe import largest_stage
@@ -46,28 +45,6 @@ def alone(plan: Plan) -> Plan:
     norm = plan.recipe.model.batch_norm
     model = replace(plan.recipe.model, batch_norm=norm and replace(norm, images=None))
     return replace(plan, gpus=1, recipe=replace(plan.recipe, model=model))
-
-
-def name_of(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else machine.cpu_model()
-
-
-def total_gib(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[1] / 2**30
-    return _kib("/proc/meminfo", "MemTotal") / 2**20
-
-
-def used_gib(device: torch.device) -> float:
-    """Return the most that torch has held of a GPU, or this process of the machine's memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device) / 2**30
-    return _kib("/proc/self/status", "VmHWM") / 2**20
-
-
-def _kib(path: str, key: str) -> int:
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from pipeline import attempts, machine, runs
 from pipeline.data.bad_files import replaced_images
 from pipeline.early_warning import EarlyWarning, NotFiniteError
-from pipeline.errors import Top1Error
+from pipeline.errors import Top1Error, in_short
 from pipeline.journal import read_json_or_none, write_json, write_sealed
 from pipeline.judged import judged
 from pipeline.plan import Plan
@@ -184,7 +184,7 @@ class Report:
             self._end_warning = [EarlyWarning("not_finite", error.step, str(error))]
         if self.attempt is None or isinstance(error, attempts.SupersededError):
             return
-        reason = f"{type(error).__name__}: {error}"[:500]
+        reason = in_short(error)[:500]
         with contextlib.suppress(OSError):  # a full disk, a folder that is gone: the error itself is told
             if self._watch is None:
                 self._failed_before_it_started(reason)

@@ -32,6 +32,7 @@ from pipeline.data.sampling import Shard
 from pipeline.errors import PassingError, Top1Error
 from pipeline.evaluate import Score
 from pipeline.journal import Journal, cut_back
+from pipeline.memory import told_where_it_ends
 from pipeline.models import outputs_of, set_dropout
 from pipeline.noise import noise_batch
 from pipeline.optim import load_state, state_of
@@ -176,7 +177,8 @@ def restore(run: Run, skipped: Sequence[int] = ()) -> int:
     """
     first_weights = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
     if run.accelerator.num_processes > 1:
-        _throw_away_passes(run)
+        with told_where_it_ends(run.plan, run.folder, 0, run.accelerator.device):
+            _throw_away_passes(run)
     found = checkpoint.load_newest(run.folder / runs.CHECKPOINTS, before=skipped[-1] if skipped else None)
     if found and found.facts["plan"] != run.plan.id:
         raise Top1Error(f"{run.folder} holds checkpoints of another run. Start with another --run folder.")

@@ -24,6 +24,7 @@ from pipeline.dense import form_of
 from pipeline.evaluate import Member, Score, evaluate
 from pipeline.gpu import UTILIZATION, gpu_figures
 from pipeline.judged import evaluations_of, is_judged, judged_record
+from pipeline.memory import told_where_it_ends
 from pipeline.not_finite import GoBack, check_finite, is_left_out, leave_out
 from pipeline.plan import Plan
 from pipeline.profile import named, profiling
@@ -112,7 +113,8 @@ def train_on_batches(
         if is_left_out(run.facts["skipped"], step):
             leave_out(run, step, parts)
         else:
-            norm = train_step(run, step, parts, logging)
+            with told_where_it_ends(plan, run.folder, step, run.accelerator.device):
+                norm = train_step(run, step, parts, logging)
             run.scores.clear()
         stopping = run.stop.reached()
         if logging or stopping:

@@ -19,43 +19,56 @@ from slurm.queue import move_waiting, queued
 from slurm.status import LIVE, job_of, standing
 
 
-def replan(plan: Plan, gpus: int, threads: int) -> Plan:
-    """Return the plan on another number of GPUs: the same global batch, and nothing but hardware differs.
+def replan(plan: Plan, gpus: int, threads: int, micro_batch: int | None = None) -> Plan:
+    """Return the plan on other hardware: the same global batch, in passes of `micro_batch` images.
 
-    A pass has as many images as before, or fewer: that much memory there is.
+    Unless that is given, a pass has as many as before, or fewer: that much memory there is.
     Raises Top1Error, with the numbers that work, where the batch does not divide.
     """
-    micro_batch, accumulation = split_batch(plan.recipe, gpus, None, most=plan.micro_batch)
+    if (gpus, micro_batch or plan.micro_batch) == (plan.gpus, plan.micro_batch):
+        return plan
+    micro_batch, accumulation = split_batch(plan.recipe, gpus, micro_batch, most=plan.micro_batch)
     return replace(plan, gpus=gpus, micro_batch=micro_batch, accumulation=accumulation, threads=threads)
 
 
+def write_changed(folder: Path, plan: Plan, tell: Callable[[str], None]) -> None:
+    """Write the plan that a run goes on with as plan.<attempt>.json, where it is another than its newest."""
+    if plan == runs.read_plan(folder):
+        return
+    attempts = read_attempts(folder)
+    written = runs.write_next_plan(folder, plan, attempts[-1].number + 1 if attempts else 1)
+    tell(
+        f"planned     {plan.gpus} processes, micro-batch {plan.micro_batch} x accumulation "
+        f"{plan.accumulation}, {written}"
+    )
+
+
 def requeue(
-    folder: Path, cluster: Cluster, where: str, nodes: int, gpus: int, tell: Callable[[str], None]
+    folder: Path,
+    cluster: Cluster,
+    where: str,
+    nodes: int,
+    gpus: int,
+    micro_batch: int | None,
+    tell: Callable[[str], None],
 ) -> str:
     """Submit a run again, on `nodes` nodes of `gpus` GPUs, from its last checkpoint; return the job.
 
-    A plan for another number of GPUs is written as plan.<attempt>.json. Call `check_may_go_on` first.
+    Call `check_may_go_on` first.
     """
     plan = runs.read_plan(folder)
     check_slurm()
     check_gpus(cluster, gpus, where)
     check_srun(cluster, where)
     check_folder(folder, [plan])
-    if nodes * gpus != plan.gpus:
-        plan = replan(plan, nodes * gpus, cpus_per_task(cluster, gpus))
+    plan = replan(plan, nodes * gpus, cpus_per_task(cluster, gpus), micro_batch)
     request = Request(folder, plan, nodes)
     home = runs.home_of(folder, plan.recipe.name) / SUBMITTED
     for _, text in scripts(cluster, [request], home, None):
         check_script(text, where)
     for note in (folder / "logs").glob("give-up.*"):  # of the jobs before
         note.unlink()
-    if plan != runs.read_plan(folder):
-        attempts = read_attempts(folder)
-        written = runs.write_next_plan(folder, plan, attempts[-1].number + 1 if attempts else 1)
-        tell(
-            f"planned     {plan.gpus} processes, micro-batch {plan.micro_batch} x accumulation "
-            f"{plan.accumulation}, {written}"
-        )
+    write_changed(folder, plan, tell)
     return submit_all(cluster, [request], home, None, tell)[folder]
 
 

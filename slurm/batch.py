@@ -18,6 +18,7 @@ from slurm.cluster import Cluster, Options
 
 LEAST_CPUS = 1
 FAILURES = 3  # crashes in a row without a newer checkpoint, after which a job is given up
+CRASHES = "crashes without progress"
 PAUSE = 5  # seconds before the tasks are started again, and between two looks at a node
 LOOKS = 60  # at nodes that do not answer; SLURM finds a lost one after SlurmdTimeout, 5 minutes by default
 TRIES = 12  # to ask of the job, where the controller does not answer
@@ -229,7 +230,7 @@ while :; do
     [ -z "$ending" ] || leave_if_told
   else
     failures=$((failures + 1)) end=
-    [ $failures -ge {FAILURES} ] && end="$failures crashes without progress"
+    [ $failures -ge {FAILURES} ] && end="$failures {CRASHES}"
     [ -e "$outage" ] && end="storage did not answer for {OUTAGE // 60} minutes: $(cat "$outage")"
     [ -n "$end" ] && echo "$end" >"$why" && give_up
     sleep {PAUSE}

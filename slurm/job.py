@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline import attempts, failures, runs
-from pipeline.errors import PassingError, Top1Error
+from pipeline.errors import CrashError, PassingError, Top1Error
 from pipeline.plan import Plan
 from pipeline.report import Report
 from slurm import leave
@@ -62,7 +62,7 @@ def _tell_batch_script(folder: Path, error: Exception) -> None:
     """Say what the tasks ended of, where it is no crash after which they are started again at once."""
     if isinstance(error, PassingError):
         leave.wait_for_storage(folder, error)
-    elif isinstance(error, Top1Error) and not isinstance(error, attempts.SupersededError):
+    elif isinstance(error, Top1Error) and not isinstance(error, CrashError):
         leave.give_up(folder, error)
 
 

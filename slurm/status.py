@@ -17,6 +17,7 @@ from pipeline.follow import start_of
 from pipeline.journal import read_json, read_json_or_none
 from pipeline.runs import PLAN, STATUS, find_runs
 from slurm import average
+from slurm.batch import CRASHES
 from slurm.launch import SUBMITTED, read_job
 from slurm.queue import QueuedJob, ended_states
 
@@ -188,7 +189,7 @@ def _state(
         why = _first_to_fail(folder) or why
     if job:
         if job in ended:
-            return _ENDED.get(ended[job], ended[job].lower()), _given_up(folder) or why
+            return _ENDED.get(ended[job], ended[job].lower()), _given_up(folder, why) or why
         return (written if written != "running" else "lost"), why
     if written == "running" and not attempts:
         return "died", "attempts.jsonl is damaged, so it is not known where"
@@ -213,9 +214,11 @@ def _on(job: QueuedJob) -> str:
     return f"on {job.nodes}" if job.nodes else ""
 
 
-def _given_up(folder: Path) -> str:
+def _given_up(folder: Path, why: str) -> str:
+    """Return why a job was given up, where it was; of crashes why the last one was."""
     notes = sorted((folder / "logs").glob("give-up.*"), key=lambda path: path.stat().st_mtime)
-    return notes[-1].read_text(encoding="utf-8").strip() if notes else ""
+    text = notes[-1].read_text(encoding="utf-8").strip() if notes else ""
+    return f"{text}: {why}" if text.endswith(CRASHES) and why else text
 
 
 def _first_to_fail(folder: Path) -> str:

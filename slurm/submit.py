@@ -43,6 +43,21 @@ class Submitted:
         return Path(self.job.paths.stderr) if self.job else self.folder / "logs"
 
 
+def run_local(requests: list[Request], parallel: int, tell: Callable[[str], None]) -> int:
+    """Run jobs as `submit_local` does and tell how each began and ended; return a command's exit code."""
+    failures = []
+    for request in requests:
+        tell(f"submitted   {request.plan.recipe.name}, folder {request.folder}")
+    for run in submit_local(requests, parallel, tell):
+        try:
+            tell(f"{check_ended(run):11} {run.plan.recipe.name}, folder {run.folder}")
+        except Top1Error as error:
+            failures.append(str(error))
+    for failure in failures:
+        tell(f"top1: {failure}")
+    return 1 if failures else 0
+
+
 def submit_local(requests: list[Request], parallel: int, tell: Callable[[str], None]) -> Iterator[Submitted]:
     """Run jobs on this machine, `parallel` at a time, and yield each when it has ended.
 
@@ -137,18 +152,12 @@ def check_ended(run: Submitted) -> str:
         )
     error = run.job.exception()
     if error is not None:
-        first = first_failure(run.folder, _launch(run.job))
+        why = str(first_failure(run.folder, _launch(run.job)) or _last_line(str(error)))
         raise Top1Error(
-            f"{run.plan.recipe.name} failed: {first or _last_line(str(error))}. See {run.log}; "
-            f"`{_goes_on(run)}` goes on from its last checkpoint."
+            f"{run.plan.recipe.name} failed: {why.rstrip('.')}. See {run.log}; "
+            f"`top1 requeue {run.folder} --local` goes on from its last checkpoint."
         )
     return _state(run)
-
-
-def _goes_on(run: Submitted) -> str:
-    train = f"top1 train --run {run.folder}"
-    several = f"torchrun --standalone --nproc-per-node {run.plan.gpus} --no-python -- {train}"
-    return several if run.plan.gpus > 1 else train
 
 
 def _state(run: Submitted) -> str:

@@ -120,4 +120,4 @@ def test_an_attempt_that_does_not_come_to_train_leaves_the_run_where_it_stood(tm
     assert status["state"] == "failed"
     assert (status["step"], status["durable_step"], status["top1"], status["attempt"]) == (40, 40, 31.5, 2)
     _, last = attempts.read_attempts(tmp_path)
-    assert (last.step, last.end_step, last.reason) == (None, None, "Top1Error: the data is not there")
+    assert (last.step, last.end_step, last.reason) == (None, None, "the data is not there")

@@ -48,6 +48,10 @@ def add(commands: Any) -> None:
     requeue.add_argument("which", metavar="RUN", help="run folder or job")
     requeue.add_argument("--nodes", type=positive, help="nodes (default: as many as before)")
     requeue.add_argument("--gpus", type=positive, help="GPUs of a node (default: as before)")
+    requeue.add_argument(
+        "--micro-batch", type=positive, help="images a GPU is given at once (default: as before, or fewer)"
+    )
+    requeue.add_argument("--local", action="store_true", help="on this machine, whatever it ran on")
     requeue.add_argument("--cluster", type=Path, metavar="FILE", help="another description than before")
     add_sbatch(requeue)
     requeue.set_defaults(once=ONE_TASK)
@@ -162,10 +166,30 @@ def _requeue(options: argparse.Namespace) -> int:
 
     folder = find_run(options.which, options.runs)
     check_may_go_on(folder)
+    if options.local:
+        return _requeue_here(folder, options)
     cluster, where, nodes, gpus = _before(folder, options)
-    job = requeue(folder, cluster, where, options.nodes or nodes, options.gpus or gpus, tell)
+    nodes, gpus = options.nodes or nodes, options.gpus or gpus
+    job = requeue(folder, cluster, where, nodes, gpus, options.micro_batch, tell)
     tell(f"next        top1 status {job} --runs {options.runs}")
     return 0
+
+
+def _requeue_here(folder: Path, options: argparse.Namespace) -> int:
+    from pipeline.planning import allotted_threads
+    from pipeline.runs import read_plan
+    from slurm.again import replan, write_changed
+    from slurm.launch import JOB, Request
+    from slurm.submit import run_local
+
+    if options.cluster or options.sbatch or options.nodes:
+        raise UsageError("--nodes, --cluster and --sbatch are for SLURM; leave --local out.")
+    plan = read_plan(folder)
+    gpus = options.gpus or plan.gpus
+    plan = replan(plan, gpus, allotted_threads(gpus), options.micro_batch)
+    write_changed(folder, plan, tell)
+    (folder / JOB).unlink(missing_ok=True)  # it is no longer that job's
+    return run_local([Request(folder, plan, nodes=1)], 1, tell)
 
 
 def _before(folder: Path, options: argparse.Namespace) -> tuple[Cluster, str, int, int]:

@@ -26,7 +26,7 @@ from pipeline.commands.options import (
     tell,
     usual_runs,
 )
-from pipeline.errors import Top1Error, UsageError
+from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.plan import DataFacts, Plan
@@ -115,8 +115,10 @@ def _submit(options: argparse.Namespace) -> int:
         return _submit_slurm(options, cluster, planned)
     if options.dry_run or options.after or options.sbatch:
         raise UsageError("--dry-run, --after and --sbatch are for SLURM; leave --local out.")
+    from slurm.submit import run_local
+
     _write(planned)
-    code = _run_local(options, planned)
+    code = run_local(planned, options.parallel, tell)
     if options.average and code == 0:
         from slurm.average import command
 
@@ -282,19 +284,3 @@ def _say_git_state(plan: Plan) -> None:
     if plan.commit:
         changed = ", with changes that are not committed: nobody can repeat this run" if plan.dirty else ""
         tell(f"commit      {plan.commit[:12]}{changed}")
-
-
-def _run_local(options: argparse.Namespace, planned: list[Request]) -> int:
-    from slurm.submit import check_ended, submit_local
-
-    failures = []
-    for request in planned:
-        tell(f"submitted   {request.plan.recipe.name}, folder {request.folder}")
-    for run in submit_local(planned, options.parallel, tell):
-        try:
-            tell(f"{check_ended(run):11} {run.plan.recipe.name}, folder {run.folder}")
-        except Top1Error as error:
-            failures.append(str(error))
-    for failure in failures:
-        tell(f"top1: {failure}")
-    return 1 if failures else 0
