@@ -255,7 +255,7 @@ def test_each_bad_file_is_told_of_once_and_listed_with_its_reason(tree, tmp_path
     damage(tree, BAD["empty"], 3)
     damage(tree, BAD["vanished"], 9)
     told = []
-    seen(loader(tree, on_bad_file=told.append))
+    seen(loader(tree, on_bad_file=lambda bad: told.append(bad) or len(told)))
     assert sorted((bad.index, bad.reason) for bad in told) == [
         (3, "it is empty"),
         (9, "No such file or directory"),
@@ -264,7 +264,7 @@ def test_each_bad_file_is_told_of_once_and_listed_with_its_reason(tree, tmp_path
     for _ in range(2):  # a second attempt, or another rank, adds nothing
         for bad in told:
             list_in(tmp_path)(bad)
-    assert capsys.readouterr().err.count("does not decode") == 2
+    assert capsys.readouterr().err.count("cannot be read as an image (") == 2
     lines = [json.loads(line) for line in (tmp_path / "bad_files.jsonl").read_bytes().splitlines()[1:]]
     assert sorted(line["index"] for line in lines) == [3, 9]
     assert replaced_images(tmp_path) == 2
@@ -278,6 +278,17 @@ def test_one_bad_file_is_always_allowed_and_more_than_the_share_stop_the_run(tre
     assert len(seen(loader(tree, max_bad_share=0.063), 0, STEPS)) == STEPS  # 0.063 x 48 = 3.02
     with pytest.raises(Top1Error, match=r"2 of 48 training images .* more than 0\.100%.*\.JPEG \("):
         seen(loader(tree, max_bad_share=0.001), 0, STEPS)
+
+
+def test_the_share_is_that_of_all_processes_and_attempts(tree, tmp_path):
+    damage(tree, BAD["garbage"], *range(0, IMAGES, 6))  # 8
+    ranks = [
+        loader(tree, rank=r, world=2, max_bad_share=0.15, on_bad_file=list_in(tmp_path)) for r in range(2)
+    ]
+    met = len(seen(ranks[0], 0, STEPS)) and len(ranks[0].bad_files)
+    assert 0 < met < 7 < 0.15 * IMAGES < 8
+    with pytest.raises(Top1Error, match=r"8 of 48 training images cannot be read, more than 15\.000%"):
+        seen(ranks[1], 0, STEPS)
 
 
 def test_a_set_in_which_nothing_decodes_is_an_error(tree):
@@ -319,5 +330,5 @@ def test_a_thousand_mutated_jpegs_neither_end_nor_shorten_an_epoch(tmp_path):
 def test_evaluation_is_refused_with_the_name_of_the_file(kind, tree):
     split = Manifest.load(tree).split("val")
     BAD[kind](split.path(17))
-    with pytest.raises(Top1Error, match=rf"{split.path(17)} does not decode"):
+    with pytest.raises(Top1Error, match=rf"{split.path(17)} cannot be read as an image"):
         list(EvalLoader(split, "rgb", Evaluation(32, (32,)), batch=8))

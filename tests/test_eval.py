@@ -286,7 +286,7 @@ def test_images_that_are_broken_or_gone_are_named(trained, small, capsys, tmp_pa
     broken = sorted((data / "val").glob("*/*"))[5]
     broken.write_bytes(broken.read_bytes()[:100])
     asked = ("eval", folder, "--data", data, *CPU)
-    assert f"{broken} does not decode" in sentence(capsys, *asked, code=1)
+    assert f"{broken} cannot be read as an image" in sentence(capsys, *asked, code=1)
     shutil.rmtree(data / "val" / broken.parent.name)
     text = sentence(capsys, *asked, code=1)
     assert f"val/{broken.parent.name}/" in text

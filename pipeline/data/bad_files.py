@@ -18,6 +18,7 @@ from pathlib import Path
 from pipeline.errors import Top1Error
 
 BAD_FILES = "bad_files.jsonl"  # in a run folder
+UNREADABLE = "cannot be read as an image"  # it is gone, empty, or does not decode
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,24 @@ def most_bad_files(images: int, share: float) -> int:
 
 def too_many(found: int, images: int, share: float, last: BadFile) -> Top1Error:
     return Top1Error(
-        f"{found} of {images} training images do not decode, more than {share:.3%} of them; the last was "
+        f"{found} of {images} training images cannot be read, more than {share:.3%} of them; the last was "
         f"{last.path} ({last.reason}). Run `top1 prep verify` on the data, then mend or remove what it names."
     )
 
 
-def list_in(folder: Path) -> Callable[[BadFile], None]:
+def list_in(folder: Path) -> Callable[[BadFile], int]:
     """Return what appends a file to the list of a run folder, and tells of it, unless it is there.
 
-    One line of JSON each. Ranks share the list: a line is one append.
+    It returns how many the list has then. One line of JSON each. Ranks share the list: a line is one append.
     """
 
-    def append(bad: BadFile) -> None:
+    def append(bad: BadFile) -> int:
         if bad.index not in _listed(folder):
             with (folder / BAD_FILES).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(bad)) + "\n")
-            text = f"{bad.path} does not decode ({bad.reason}); the next image takes its place ({BAD_FILES})"
+            text = f"{bad.path} {UNREADABLE} ({bad.reason}); the next image takes its place ({BAD_FILES})"
             print(text, file=sys.stderr, flush=True)
+        return replaced_images(folder)
 
     return append
 

@@ -18,7 +18,7 @@ import torch
 
 from pipeline.data.ahead import made_ahead
 from pipeline.data.augment_erasing import fill_with_noise
-from pipeline.data.bad_files import BadFile, most_bad_files, too_many
+from pipeline.data.bad_files import UNREADABLE, BadFile, most_bad_files, too_many
 from pipeline.data.feed import Chunk, Feed
 from pipeline.data.geometry import Windows, evaluation_windows, train_windows
 from pipeline.data.graph import Decoding, Device, training_graph
@@ -73,8 +73,9 @@ class TrainLoader:
 
     stages: cover every step that will be asked for; they give the image size and the RandAugment magnitude.
     repeats: times each image comes in a row (repeated augmentation).
-    max_bad_share: the share of the split's images (one at least) that may fail to decode, as this rank meets
-    them; one more raises Top1Error. on_bad_file: is told of each once, in the thread that makes batches.
+    max_bad_share: the share of the split's images (one at least) that may fail to decode; one more raises
+    Top1Error. on_bad_file: is told of each that this rank meets once, in the thread that makes batches, and
+    returns how many all ranks have met.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class TrainLoader:
         prefetch: int = 2,
         repeats: int = 1,
         max_bad_share: float = 0.001,
-        on_bad_file: Callable[[BadFile], None] | None = None,
+        on_bad_file: Callable[[BadFile], int] | None = None,
     ) -> None:
         if shard.batch_size != batch_size:
             raise ValueError(f"{shard} makes batches of {shard.batch_size}, not {batch_size}")
@@ -182,9 +183,9 @@ class TrainLoader:
         if bad.index in self.bad_files:
             return
         self.bad_files[bad.index] = bad
-        if self._on_bad_file:
-            self._on_bad_file(bad)
         found, images = len(self.bad_files), len(self._split)
+        if self._on_bad_file:
+            found = self._on_bad_file(bad)
         if found > most_bad_files(images, self._max_bad_share):
             raise too_many(found, images, self._max_bad_share, bad)
 
@@ -249,7 +250,7 @@ class EvalLoader:
 
 def _refuse_bad_file(bad: BadFile) -> None:
     raise Top1Error(
-        f"{bad.path} does not decode ({bad.reason}); no accuracy is measured over the other images. Restore "
+        f"{bad.path} {UNREADABLE} ({bad.reason}); no accuracy is measured over the other images. Restore "
         "the file, or run `top1 prep verify` on the data to find all such files."
     )
 
