@@ -121,6 +121,7 @@ def write_ensemble(ensemble: Ensemble, measured: list[dict[str, Any]], header: H
             "last": None,
             "best": None,
             "results": measured,
+            "versions": [version for result in results for version in result.get("versions", ())],
         },
     )
     return folder

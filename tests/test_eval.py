@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from test_cli import sentence, top1
 
 from data_prep.folder import prepare_folder
 from pipeline.cli import main
+from pipeline.journal import read_json
 from pipeline.models import build
 from recipes import get
 
@@ -181,6 +183,9 @@ def test_an_ensemble_is_measured_and_stands_on_the_leaderboard(trained, capsys):
     (row,) = (r for r in board(capsys, trained) if r["run"] == result["run"])
     assert row["reached"] == round(result["top1"], 4)
     assert row["target"] == 98.5
+    told = [read_json(folder / "result.json")["versions"] for folder in
+            (Path(result["run"]), runs / "mine" / "a", runs / "mine" / "b")]  # fmt: skip
+    assert told[0] == told[1] + told[2] != [], "trained with the versions of all its members"
     assert "one" not in (row["reason"] or "")
     alone = [r for r in board(capsys, trained) if r["run"] and "mine/a" in r["run"] and r["target"] == 98.5]
     assert all("the target averages 2 networks, this is one" in r["reason"] for r in alone)
