@@ -123,3 +123,12 @@ def test_a_log_that_is_not_there_is_said(tmp_path, capsys):
     assert main(["logs", "-f", str(folder), "--runs", str(tmp_path)]) == 0  # ends, for the run has
     assert capsys.readouterr().out == "epoch 1\n"
     assert os.environ["PATH"].endswith("bin")
+
+
+def test_a_long_reason_is_clipped_in_the_table_of_all_runs_and_whole_for_one(tmp_path, capsys):
+    folder = make_run(tmp_path, state="failed")
+    attempts.note(folder, 1, reason="memory ran out " * 8 + "and that is all")
+    assert main(["status", "--runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("memory ran out memor ...")
+    assert main(["status", str(folder), "--runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("memory ran out and that is all")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from slurm.cluster import Cluster
     from slurm.status import Standing
 
+_CLIPPED = 80  # characters of a reason in a table of all runs
+
 
 def add(commands: Any) -> None:
     status = add_command(
@@ -77,7 +79,11 @@ def _status(options: argparse.Namespace) -> int:
     from pipeline.columns import table
 
     head = ("run", "job", "state", "attempt", "epoch", "step", "img/s", "left", "top-1", "why")
-    print(table([head, *(_row(one, options.runs) for one in found)], right=(3, 4, 5, 6, 7, 8)))
+    print(
+        table(
+            [head, *(_row(one, options.runs, bool(options.which)) for one in found)], right=(3, 4, 5, 6, 7, 8)
+        )
+    )
     warned = [
         (_name(one, options.runs), str(warning["kind"]), str(warning["step"]), str(warning["text"]))
         for one in found
@@ -93,7 +99,7 @@ def _name(one: Standing, runs: Path) -> str:
     return str(folder.relative_to(runs) if folder.is_relative_to(runs) else folder)
 
 
-def _row(one: Standing, runs: Path) -> tuple[str, ...]:
+def _row(one: Standing, runs: Path, whole: bool) -> tuple[str, ...]:
     from pipeline.report import duration
 
     return (
@@ -106,8 +112,14 @@ def _row(one: Standing, runs: Path) -> tuple[str, ...]:
         "-" if one.images_per_second is None else f"{one.images_per_second:.0f}",
         "-" if one.eta_seconds is None else duration(one.eta_seconds),
         "-" if one.top1 is None else f"{one.top1:.2f}",
-        one.reason.splitlines()[0][:80] if one.reason else "",
+        one.reason if whole else _clipped(one.reason),
     )
+
+
+def _clipped(reason: str) -> str:
+    """Return the beginning of a reason, which `top1 status RUN` tells whole."""
+    first, *others = reason.splitlines() or [""]
+    return f"{first[:_CLIPPED]} ..." if others or len(first) > _CLIPPED else first
 
 
 def _logs(options: argparse.Namespace) -> int:
