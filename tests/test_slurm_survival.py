@@ -39,8 +39,9 @@ def test_a_run_survives_all_that_happens_and_ends_with_the_weights_of_an_unbroke
     assert second.restart == 1
 
     # Preempted by a partition of higher priority, with nothing but SIGTERM. It wants the GPU that the other
-    # run leaves on these nodes, or both where SLURM has put this one on nodes of its own.
-    gpus = 1 if site.nodes(job) == site.nodes(job_of(unbroken)) else 2
+    # run leaves on these nodes, or both where that has ended, or SLURM has put this one on nodes of its own.
+    other = job_of(unbroken)
+    gpus = 1 if site.state(other) == "RUNNING" and site.nodes(job) == site.nodes(other) else 2
     site.slurm("sbatch", "-p", "hi", "-w", ",".join(site.nodes(job)), "-N", 2, f"--gpus-per-node={gpus}",
                "-t", 1, "-o", "/dev/null", "--wrap", "sleep 1")  # fmt: skip
     _, second, third = site.wait_for_attempt(run, 3)
