@@ -102,7 +102,7 @@ def run(parts: Iterable[Part], records: Path, stage: Stage, processes: int | Non
     records.mkdir(parents=True, exist_ok=True)
     for unfinished in records.glob(".*.tmp"):
         unfinished.unlink()
-    count, left = processes or allotted_cpus(), iter(parts)
+    count, left = processes or len(os.sched_getaffinity(0)), iter(parts)
     if processes is None or count == 1:
         patience = math.inf if count == 1 else _ALONE_SECONDS
         left = _alone(left, records, stage, patience)
@@ -132,10 +132,6 @@ def _alone(parts: Iterator[Part], records: Path, stage: Stage, patience: float) 
             break
         _count(stage, _do(part, records))
     return parts
-
-
-def allotted_cpus() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def read_records(records: Path, keys: Iterable[str]) -> Iterator[Record]:
