@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -73,26 +73,22 @@ class Lines(Quiet):
         self.say(stage.line())
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Told(Stage):
     """A stage that tells a line now and then."""
 
-    say: object = None
+    say: Callable[[str], None]
     last: float = field(default_factory=time.monotonic)
 
     def advance(self, done: int, images: int, reused: bool = False) -> None:
         super().advance(done, images, reused)
         if time.monotonic() - self.last >= _SECONDS_PER_LINE:
             self.last = time.monotonic()
-            assert callable(self.say)
             self.say(self.line())
 
 
-class Bars(Quiet):
+class Bars(Lines):
     """A bar for each stage, on a terminal."""
-
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
     @contextmanager
     def stage(self, what: str, total: int) -> Iterator[Stage]:
