@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
+from pipeline.columns import at_point, table
 from pipeline.leaderboard import NOT_RUN
 from pipeline.versions import short
 
@@ -34,7 +35,8 @@ class _Section:
 
     def cells(self) -> list[list[str]]:
         """Return the texts, column by column."""
-        return [_lined_up(column, [column.text(row) for row in self.rows]) for column in self.columns]
+        texts = [(column, [column.text(row) for row in self.rows]) for column in self.columns]
+        return [at_point(cells) if column.align == "point" else cells for column, cells in texts]
 
 
 def print_table(rows: Sequence[Row], file: TextIO = sys.stdout, problems: Sequence[Problem] = ()) -> None:
@@ -155,31 +157,14 @@ _OTHERS = (*_RECIPE, *_NUMBERS, *_COST[:3], _BEST, _Column("why not comparable",
 _MISSING = (*_RECIPE, *_CLAIM, _SOURCE)
 
 
-def _lined_up(column: _Column, texts: list[str]) -> list[str]:
-    """Pad numbers on the right, so that their points stand below each other once they are set right."""
-    if column.align != "point":
-        return texts
-    widest = max(len(_fraction(text)) for text in texts)
-    return [text + " " * (widest - len(_fraction(text))) for text in texts]
-
-
-def _fraction(text: str) -> str:
-    """Return a number's text from its point on."""
-    return text[text.index(".") :] if "." in text else ""
-
-
 # ---------------------------------------------------------------- the three forms
 
 
 def _print_plain(section: _Section, file: TextIO) -> None:
-    padded = []
-    for column, cells in zip(section.columns, section.cells(), strict=True):
-        width = max(map(len, [column.heading, *cells]))
-        pad = str.ljust if column.align == "left" else str.rjust
-        padded.append([pad(text, width) for text in [column.heading, *cells]])
+    headings = [column.heading for column in section.columns]
+    right = [number for number, column in enumerate(section.columns) if column.align != "left"]
     print(section.title, file=file)
-    for line in zip(*padded, strict=True):
-        print("  ".join(line).rstrip(), file=file)
+    print(table([headings, *zip(*section.cells(), strict=True)], right), file=file)
     print(file=file)
 
 
@@ -190,14 +175,14 @@ def _print_rich(section: _Section, file: TextIO) -> None:
 
     console = Console(file=file)
     section, left_out = _that_fits(section, console.width)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in section.columns:
         justify: Literal["left", "right"] = "left" if column.align == "left" else "right"
         wraps = column.heading in _WRAPPED
-        table.add_column(column.heading, justify=justify, no_wrap=not wraps, overflow="fold")
+        grid.add_column(column.heading, justify=justify, no_wrap=not wraps, overflow="fold")
     for row, cells in zip(section.rows, zip(*section.cells(), strict=True), strict=True):
-        table.add_row(*map(Text, cells), style=_STYLES.get(row["verdict"], ""))
-    console.print(Text(section.title, style="bold"), table)
+        grid.add_row(*map(Text, cells), style=_STYLES.get(row["verdict"], ""))
+    console.print(Text(section.title, style="bold"), grid)
     if left_out:
         console.print(Text(f"(no room for {', '.join(left_out)}; --json has all)", style="dim"))
     console.print()
@@ -230,20 +215,8 @@ def _least_width(section: _Section) -> int:
 
 _WRAPPED = {"protocol": 16, "source": 20, "why not comparable": 28}  # least readable widths
 _DISPENSABLE = (
-    *(
-        "run",
-        "family",
-        "commit",
-        "best epoch*",
-        "source",
-        "sd",
-        "images",
-        "seeds",
-        "GPU-hours",
-        "year",
-        "metric",
-    ),
-    *("epochs", "protocol"),
+    *("run", "family", "commit", "best epoch*", "source", "sd", "images", "seeds", "GPU-hours", "year"),
+    *("metric", "epochs", "protocol"),
 )
 
 
