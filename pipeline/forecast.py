@@ -17,8 +17,8 @@ from pipeline.journal import read_json_or_none
 from pipeline.judged import evaluations_of, is_judged
 from pipeline.plan import Plan
 from pipeline.protocols import count_views
-from pipeline.report import duration
 from pipeline.runs import RESULT, find_runs, read_plan
+from pipeline.say import duration
 from pipeline.scale import bytes_text
 
 Measured = Mapping[str, Any]  # an answer of `bench stages`, dated

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
-from pipeline.report import say
+from pipeline.say import say
 
 FOLDER = "profile"
 SKIPPED = 20  # steps of an attempt, by when code is compiled, kernels are chosen and the loader runs ahead

@@ -21,6 +21,7 @@ from pipeline.journal import read_json_or_none, write_json, write_sealed
 from pipeline.judged import judged
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
+from pipeline.say import duration, say
 from pipeline.snapshot import keep_snapshot
 from pipeline.versions import Version, changed, marked, version_now
 from pipeline.waited import UNKNOWN, Waiting, longest
@@ -283,11 +284,6 @@ def result_of(index: int | None, evaluation: Evaluation, score: Any) -> dict[str
     }
 
 
-def say(text: str) -> None:
-    """Print one line of progress to stderr; stdout carries answers."""
-    print(text, file=sys.stderr, flush=True)
-
-
 class _Bar:
     """A progress bar on a terminal; nothing in a log file, which gets its line per epoch."""
 
@@ -310,11 +306,3 @@ class _Bar:
     def clear(self) -> None:
         if self._progress:
             self._progress.stop()
-
-
-def duration(seconds: float | None) -> str:
-    """Return seconds as M:SS or H:MM:SS."""
-    if seconds is None:
-        return "?"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -37,7 +37,8 @@ from pipeline.models import outputs_of, set_dropout
 from pipeline.noise import noise_batch
 from pipeline.optim import load_state, state_of
 from pipeline.plan import Plan
-from pipeline.report import Report, say
+from pipeline.report import Report
+from pipeline.say import say
 from pipeline.stop import Agreement
 from pipeline.trained import Trained, prepare_training
 from pipeline.transfer import load_start

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from pipeline.attempts import read_attempts, without_progress
 from pipeline.errors import PassingError, Top1Error
-from pipeline.report import say
+from pipeline.say import say
 from slurm.batch import FAILURES, LEAVING
 from slurm.signals import StopRequest
 from slurm.tasks import Task

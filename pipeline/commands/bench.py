@@ -21,9 +21,9 @@ from pipeline.commands.options import (
     positive,
     print_json,
     recipe_of,
-    tell,
 )
 from pipeline.errors import Top1Error
+from pipeline.say import say
 
 if TYPE_CHECKING:
     from pipeline.bench.training import TrainingBench
@@ -182,7 +182,7 @@ def _bench_loader(options: argparse.Namespace) -> int:
         peers=tuple(options.peers),
         device=options.device,
     )
-    return _answer(options, bench_loader(bench, tell), bench_text)
+    return _answer(options, bench_loader(bench, say), bench_text)
 
 
 def _bench_eval(options: argparse.Namespace) -> int:
@@ -201,32 +201,32 @@ def _bench_eval(options: argparse.Namespace) -> int:
         network=options.network,
         ten_crop=options.ten_crop,
     )
-    return _answer(options, bench_eval(bench, tell), bench_text)
+    return _answer(options, bench_eval(bench, say), bench_text)
 
 
 def _bench_step(options: argparse.Namespace) -> int:
     from pipeline.bench.training import bench_step, training_text
 
-    return _answer(options, bench_step(_training(options), tell), training_text)
+    return _answer(options, bench_step(_training(options), say), training_text)
 
 
 def _bench_train(options: argparse.Namespace) -> int:
     from pipeline.bench.training import bench_train, training_text
 
-    return _answer(options, bench_train(_training(options), tell), training_text)
+    return _answer(options, bench_train(_training(options), say), training_text)
 
 
 def _bench_stages(options: argparse.Namespace) -> int:
     from pipeline.bench.stages import bench_stages, stages_text
 
     feed = "memory" if options.synthetic else "data"
-    return _answer(options, bench_stages(_training(options), feed, tell), stages_text)
+    return _answer(options, bench_stages(_training(options), feed, say), stages_text)
 
 
 def _bench_startup(options: argparse.Namespace) -> int:
     from pipeline.bench.startup import bench_startup, startup_text
 
-    return _answer(options, bench_startup(_training(options), options.entries, tell), startup_text)
+    return _answer(options, bench_startup(_training(options), options.entries, say), startup_text)
 
 
 def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[[Any], str]) -> int:
@@ -237,7 +237,7 @@ def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[
         print_json(answer)
     else:
         print(text(answer))
-    tell(f"kept        {keep(answer, options.keep)}")
+    say(f"kept        {keep(answer, options.keep)}")
     return 0
 
 
@@ -272,13 +272,13 @@ def _bench_checkpoint(options: argparse.Namespace) -> int:
     bench = CheckpointBench(
         recipe_of(options, DEMO_CLASSES), options.rounds, options.runs, device=options.device
     )
-    return _answer(options, bench_checkpoint(bench, tell), checkpoint_text)
+    return _answer(options, bench_checkpoint(bench, say), checkpoint_text)
 
 
 def _bench_tracking(options: argparse.Namespace) -> int:
     from pipeline.bench.tracking import Bench, bench_tracking, tracking_text
 
-    return _answer(options, bench_tracking(Bench(options.steps, options.rounds), tell), tracking_text)
+    return _answer(options, bench_tracking(Bench(options.steps, options.rounds), say), tracking_text)
 
 
 def _results(options: argparse.Namespace) -> int:

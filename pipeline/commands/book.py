@@ -17,9 +17,9 @@ from pipeline.commands.options import (
     positive,
     print_json,
     recipe_of,
-    tell,
 )
 from pipeline.errors import Top1Error, UsageError
+from pipeline.say import say
 
 if TYPE_CHECKING:
     from pipeline.forecast import Forecast
@@ -117,7 +117,7 @@ def _kept(given: list[Path]) -> list[Any]:
     except Top1Error as error:
         if given:
             raise
-        tell(f"no forecast: {error}")
+        say(f"no forecast: {error}")
         return []
 
 

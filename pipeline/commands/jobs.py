@@ -16,9 +16,9 @@ from pipeline.commands.options import (
     add_sbatch,
     positive,
     print_json,
-    tell,
 )
 from pipeline.errors import Top1Error, UsageError
+from pipeline.say import duration, say
 
 if TYPE_CHECKING:
     from slurm.cluster import Cluster
@@ -68,7 +68,7 @@ def _status(options: argparse.Namespace) -> int:
     try:
         jobs = queued()
     except Top1Error as error:  # the run folders still tell much
-        tell(f"top1: {error}")
+        say(f"top1: {error}")
         jobs = None
     if options.which:
         found = standings_of([find_run(text, options.runs) for text in options.which], jobs)
@@ -100,7 +100,6 @@ def _name(one: Standing, runs: Path) -> str:
 
 
 def _row(one: Standing, runs: Path, whole: bool) -> tuple[str, ...]:
-    from pipeline.report import duration
 
     return (
         _name(one, runs),
@@ -139,7 +138,7 @@ def _logs(options: argparse.Namespace) -> int:
             for text in follow(folder, options.rank, options.batch):
                 print(text, end="", flush=True)
         except KeyboardInterrupt:
-            tell("\ntop1: no longer followed; the run goes on")
+            say("\ntop1: no longer followed; the run goes on")
             return 130
         return 0
     if path is None:
@@ -168,7 +167,7 @@ def _cancel(options: argparse.Namespace) -> int:
                 raise Top1Error(f"{one.run} runs on {attempt.host}; cancel it there.")
             os.kill(attempt.pid, signal.SIGTERM)
         saved = "it saves at the next step" if one.state == "running" else "it had not begun"
-        tell(f"cancelled   {one.recipe}, {saved}, folder {one.run}")
+        say(f"cancelled   {one.recipe}, {saved}, folder {one.run}")
     return 0
 
 
@@ -182,8 +181,8 @@ def _requeue(options: argparse.Namespace) -> int:
         return _requeue_here(folder, options)
     cluster, where, nodes, gpus = _before(folder, options)
     nodes, gpus = options.nodes or nodes, options.gpus or gpus
-    job = requeue(folder, cluster, where, nodes, gpus, options.micro_batch, tell)
-    tell(f"next        top1 status {job} --runs {options.runs}")
+    job = requeue(folder, cluster, where, nodes, gpus, options.micro_batch, say)
+    say(f"next        top1 status {job} --runs {options.runs}")
     return 0
 
 
@@ -199,9 +198,9 @@ def _requeue_here(folder: Path, options: argparse.Namespace) -> int:
     plan = read_plan(folder)
     gpus = options.gpus or plan.gpus
     plan = replan(plan, gpus, allotted_threads(gpus), options.micro_batch)
-    write_changed(folder, plan, tell)
+    write_changed(folder, plan, say)
     (folder / JOB).unlink(missing_ok=True)  # it is no longer that job's
-    return run_local([Request(folder, plan, nodes=1)], 1, tell)
+    return run_local([Request(folder, plan, nodes=1)], 1, say)
 
 
 def _before(folder: Path, options: argparse.Namespace) -> tuple[Cluster, str, int, int]:

@@ -1,10 +1,9 @@
-"""What several commands share: their options, how an answer is printed and progress told."""
+"""What several commands share: their options, how an answer is printed."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,7 +178,3 @@ def print_json(value: dict[str, Any]) -> int:
 def kept_paths(given: list[Path]) -> list[Path]:
     """Return where kept answers of benches are: where the user says, else the usual folder, if it exists."""
     return given or [path for path in [KEPT] if path.exists()]
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

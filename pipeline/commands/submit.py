@@ -23,10 +23,10 @@ from pipeline.commands.options import (
     print_json,
     recipe_of,
     seed_number,
-    tell,
     usual_runs,
 )
 from pipeline.errors import UsageError
+from pipeline.say import say
 
 if TYPE_CHECKING:
     from pipeline.plan import DataFacts, Plan
@@ -118,16 +118,16 @@ def _submit(options: argparse.Namespace) -> int:
     from slurm.submit import run_local
 
     _write(planned)
-    code = run_local(planned, options.parallel, tell)
+    code = run_local(planned, options.parallel, say)
     if options.average and code == 0:
         from slurm.average import command
 
-        tell("average     of their networks")
+        say("average     of their networks")
         processes = options.gpus if planned[0].plan.device != "cpu" else 1
         line = command(planned, options.runs, shlex.quote(sys.executable), processes)
         answers = sys.stderr if options.json else None
         code = subprocess.run(shlex.split(line), stdout=answers, check=False).returncode
-    tell(f"next        top1 leaderboard --runs {options.runs}")
+    say(f"next        top1 leaderboard --runs {options.runs}")
     if options.json:
         print_json({"runs": [_facts(one, None) for one in planned], "average_job": None})
     return code
@@ -160,7 +160,7 @@ def _complete(options: argparse.Namespace, cluster: Cluster | None) -> None:
 
 
 def _untracked() -> str:
-    tell(
+    say(
         "tracking    none: sqlite is not for several nodes. `top1 sync` here brings what there is "
         'into MLflow; with tracking = "https://..." in cluster.toml, jobs do while they run'
     )
@@ -228,7 +228,7 @@ def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[R
         for _, text in rendered:
             checks.check_script(text, str(options.cluster))
     elif options.dry_run:
-        tell("unchecked   there is no SLURM here, so it has not judged what follows")
+        say("unchecked   there is no SLURM here, so it has not judged what follows")
     if options.dry_run:
         if options.json:
             return print_json({"scripts": [{"for": what, "text": text} for what, text in rendered]})
@@ -236,14 +236,14 @@ def _submit_slurm(options: argparse.Namespace, cluster: Cluster, planned: list[R
             print(f"# {what}\n{text}")
         return 0
     _write(planned)
-    jobs, average_job = submit_all(cluster, planned, home, options.parallel, tell), None
+    jobs, average_job = submit_all(cluster, planned, home, options.parallel, say), None
     if options.average:
         text = average.script(cluster, planned, options.runs, home, jobs.values())
         average_job = average.submit(text, home, average.average_of(planned).description)
         log = average.log_of(home, average_job)
-        tell(f"submitted   their average, job {average_job}, after all of them, log {log}")
+        say(f"submitted   their average, job {average_job}, after all of them, log {log}")
     runs = f" --runs {options.runs}" if options.runs != usual_runs() else ""
-    tell(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
+    say(f"next        top1 status{runs}; top1 logs -f {next(iter(jobs.values()))}{runs}")
     if options.json:
         print_json({"runs": [_facts(one, jobs[one.folder]) for one in planned], "average_job": average_job})
     return 0
@@ -283,4 +283,4 @@ def _job_to_wait_for(text: str | None) -> str | None:
 def _say_git_state(plan: Plan) -> None:
     if plan.commit:
         changed = ", with changes that are not committed: nobody can repeat this run" if plan.dirty else ""
-        tell(f"commit      {plan.commit[:12]}{changed}")
+        say(f"commit      {plan.commit[:12]}{changed}")

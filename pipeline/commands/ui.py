@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.commands.options import add_command, add_runs, print_json, tell
+from pipeline.commands.options import add_command, add_runs, print_json
+from pipeline.say import say
 
 LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -48,17 +49,15 @@ def _serve(options: argparse.Namespace, uri: str) -> int:
             f"there is no database {file}; train something, or bring the runs there by `top1 sync`."
         )
     if options.host not in LOOPBACK:
-        tell(
-            f"top1: MLflow asks for no password; whoever reaches {options.host} may read and change the runs"
-        )
+        say(f"top1: MLflow asks for no password; whoever reaches {options.host} may read and change the runs")
     log = (file.parent if file else Path.cwd()) / "mlflow-server.log"
     # SIGTERM ends the server too, and SIGINT also where a shell's background job is told to ignore it.
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.default_int_handler)
-    tell("starting MLflow")
+    say("starting MLflow")
     with contextlib.suppress(KeyboardInterrupt), served(uri, options.host, options.port, log) as server:
         _answer(options, uri, server.address)
-        tell("Ctrl-C ends the server")
+        say("Ctrl-C ends the server")
         _wait_for_ever()
     return 0
 

@@ -10,12 +10,12 @@ a window lies above the cut, and be replaced where it does not.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import Top1Error
+from pipeline.say import say
 
 BAD_FILES = "bad_files.jsonl"  # in a run folder
 UNREADABLE = "cannot be read as an image"  # it is gone, empty, or does not decode
@@ -54,7 +54,7 @@ def list_in(folder: Path) -> Callable[[BadFile], int]:
             with (folder / BAD_FILES).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(bad)) + "\n")
             text = f"{bad.path} {UNREADABLE} ({bad.reason}); the next image takes its place ({BAD_FILES})"
-            print(text, file=sys.stderr, flush=True)
+            say(text)
         return replaced_images(folder)
 
     return append

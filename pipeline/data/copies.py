@@ -11,11 +11,12 @@ import contextlib
 import fcntl
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from pipeline.say import say
 
 LOOK_SECONDS = 5.0  # between two looks at what another process has copied
 SPARED = 0.05  # of the disk, which is left to others
@@ -157,4 +158,4 @@ def _become(file: int, path: Path) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"copies: {text}", file=sys.stderr, flush=True)
+    say(f"copies: {text}")
