@@ -14,10 +14,11 @@ LIBRARIES = ("torch", "torchvision", "timm", "accelerate", "mlflow", "submitit",
 _DALI = re.compile(r"nvidia-dali-cuda(\d+)0$")  # CUDA 13.0 is 130
 
 
-def dali_builds(distributions: Iterable[metadata.Distribution] | None = None) -> dict[int, str]:
+def dali_builds() -> dict[int, str]:
     """Return the version of every installed build of DALI, by its CUDA major version."""
-    found = metadata.distributions() if distributions is None else distributions
-    named = ((re.sub(r"[_.]", "-", one.metadata["Name"]).lower(), one.version) for one in found)
+    named = (
+        (re.sub(r"[_.]", "-", one.metadata["Name"]).lower(), one.version) for one in metadata.distributions()
+    )
     return {int(match[1]): version for name, version in named if (match := _DALI.match(name))}
 
 

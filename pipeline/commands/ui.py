@@ -7,7 +7,6 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,8 @@ def _serve(options: argparse.Namespace, uri: str) -> int:
     with contextlib.suppress(KeyboardInterrupt), served(uri, options.host, options.port, log) as server:
         _answer(options, uri, server.address)
         say("Ctrl-C ends the server")
-        _wait_for_ever()
+        while True:
+            time.sleep(3600)
     return 0
 
 
@@ -72,8 +72,3 @@ def _answer(options: argparse.Namespace, uri: str, base: str) -> None:
         print(f"leaderboard  {found.view or 'not stored: ' + found.problem}")
         print(f"plain        {found.plain}")
     sys.stdout.flush()
-
-
-def _wait_for_ever(sleep: Callable[[float], None] = time.sleep) -> None:
-    while True:
-        sleep(3600)
