@@ -35,7 +35,7 @@ class CheckpointBench:
     recipe: Recipe
     rounds: int
     folder: Path
-    device: str = "cpu"
+    device: str
 
 
 def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pipeline.bench.rounds import interleaved
 from pipeline.errors import UsageError
 
 _BASELINE = "imagefolder"
+_SIZE = 224  # pixels
 _GOALS = (Goal("top1", _BASELINE, 1.0), Goal("top1 ten_crop", "imagefolder ten_crop", 1.0))
 
 
@@ -27,14 +28,13 @@ class EvalBench:
 
     data: Path | None
     cache: Path
-    images: int = 256
-    size: int = 224
-    batch: int = 32
-    rounds: int = 12
-    starts: int = 1
-    threads: int = 1
-    network: str = "mobilenet_v3_small"
-    ten_crop: bool = False
+    images: int
+    batch: int
+    rounds: int
+    starts: int
+    threads: int
+    network: str
+    ten_crop: bool
 
 
 def bench_eval(bench: EvalBench, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _told(bench: EvalBench, name: str, files: Path) -> dict[str, Any]:
     return {
         "loader": f"eval {name}",
         "folder": str(files),
-        "size": bench.size,
+        "size": _SIZE,
         "batch": bench.batch,
         "threads": bench.threads,
         "network": bench.network,

@@ -34,16 +34,16 @@ class Bench:
 
     data: Path | None
     cache: Path
-    images: int = 1024
-    sizes: Sequence[int] = (224, 128)
-    batch: int = 64
-    rounds: int = 12
-    starts: int = 1
-    threads: int = 1
-    randaugment: bool = False
-    storage: bool = False
-    peers: Sequence[str] = ()
-    device: str = "cpu"
+    images: int
+    sizes: Sequence[int]
+    batch: int
+    rounds: int
+    starts: int
+    threads: int
+    randaugment: bool
+    storage: bool
+    peers: Sequence[str]
+    device: str
 
 
 @dataclass(frozen=True)
