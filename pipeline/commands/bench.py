@@ -38,6 +38,19 @@ def add(commands: Any) -> None:
     kinds = commands.add_parser(
         "bench", help="measure beside named alternatives", description="Measure beside named alternatives."
     ).add_subparsers(metavar="KIND", required=True)
+    _add_loader(kinds)
+    _add_eval(kinds)
+    _add_loops(kinds)
+    _add_checkpoint(kinds)
+    tracking = _add(
+        kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
+    )
+    tracking.add_argument("--steps", type=positive, default=2000, help="steps a round (default 2000)")
+    _add_rounds(tracking)
+    _add_results(kinds)
+
+
+def _add_loader(kinds: Any) -> None:
     loader = _add(kinds, "loader", _bench_loader, "images a second of our loader and of others, same files")
     loader.add_argument("--data", type=Path, help="prepared data (default: generated, of ImageNet's sizes)")
     loader.add_argument("--images", type=positive, default=1024, help="images a round (default 1024)")
@@ -57,6 +70,8 @@ def add(commands: Any) -> None:
         "--peers", nargs="*", choices=PEERS, default=list(PEERS), help="which others (default all)"
     )
 
+
+def _add_eval(kinds: Any) -> None:
     evaluation = _add(
         kinds, "eval", _bench_eval, "images a second of our evaluation and of torchvision's plain loop"
     )
@@ -73,6 +88,9 @@ def add(commands: Any) -> None:
     )
     evaluation.add_argument("--ten-crop", action="store_true", help="also under ten crops")
 
+
+def _add_loops(kinds: Any) -> None:
+    """Add the kinds that run the training loop of a recipe."""
     step = _add(kinds, "step", _bench_step, "our training loop beside a bare one, on a batch in memory")
     _add_training(step, peers=LOOP_PEERS)
     train = _add(
@@ -93,6 +111,8 @@ def add(commands: Any) -> None:
         "--entries", type=positive, default=1_331_167, help="of the manifest (default 1331167, ImageNet's)"
     )
 
+
+def _add_checkpoint(kinds: Any) -> None:
     saving = _add(
         kinds, "checkpoint", _bench_checkpoint, "how long saving holds up training, beside torch.save"
     )
@@ -104,12 +124,8 @@ def add(commands: Any) -> None:
     )
     saving.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default cpu)")
 
-    tracking = _add(
-        kinds, "tracking", _bench_tracking, "a training loop with the tracker up, hung, absent, and without"
-    )
-    tracking.add_argument("--steps", type=positive, default=2000, help="steps a round (default 2000)")
-    _add_rounds(tracking)
 
+def _add_results(kinds: Any) -> None:
     results = kinds.add_parser(
         "results", help="a page of what benches kept", description="A page of Markdown of what benches kept."
     )
