@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -22,10 +22,11 @@ from pipeline.bench.figures import Timing, check_rounds, clock_cost, facts_text,
 from pipeline.columns import table
 from pipeline.gpu import settled
 from pipeline.models import build, outputs_of
-from pipeline.optim import make_optimizer
+from pipeline.optim import make_optimizer, state_of
 from recipes.schema import Recipe
 
 STALL_GOAL = 0.1  # seconds, for 25 million parameters
+_NAMES = ("top1", "torch.save")
 
 
 @dataclass(frozen=True)
@@ -38,33 +39,29 @@ class CheckpointBench:
     device: str
 
 
+@dataclass(frozen=True)
+class _Saving:
+    """Seconds that saving held up its caller, that it took until durable, and that restoring took."""
+
+    stall: float
+    durable: float
+    restore: float
+
+
 def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dict[str, Any]:
     """Return the answer of `bench checkpoint --json`."""
     check_rounds(bench.rounds)
     network, optimizer = _trained(bench)
-    device = torch.device(bench.device)
     state = {f"model/{name}": tensor for name, tensor in network.state_dict().items()}
-    for index, values in optimizer.state_dict()["state"].items():
-        state |= {f"optimizer/{index}/{key}": v for key, v in values.items() if isinstance(v, torch.Tensor)}
+    state |= {f"optimizer/{name}": tensor for name, tensor in state_of(optimizer).items()}
     bench.folder.mkdir(parents=True, exist_ok=True)
-    stalls: dict[str, list[Timing]] = {"top1": [], "torch.save": []}
-    durable: dict[str, list[float]] = {"top1": [], "torch.save": []}
-    restores: dict[str, list[float]] = {"top1": [], "torch.save": []}
     with tempfile.TemporaryDirectory(prefix=".top1-bench-", dir=bench.folder) as folder:
-        ours = checkpoint.CheckpointWriter(Path(folder))
-        for number in range(-1, bench.rounds):  # the first is not counted: memory is new to the process
-            tell(f"round       {number + 1} of {bench.rounds}")
-            found = {
-                "top1": _ours(ours, number + 1, state, device),
-                "torch.save": _plain(Path(folder) / "plain.pt", state, device),
-            }
-            for name, (stall, whole, restore) in found.items() if number >= 0 else ():
-                stalls[name].append(Timing(1, stall, stall))
-                durable[name].append(whole)
-                restores[name].append(restore)
+        rounds = _rounds(bench, state, Path(folder), tell)
         size = checkpoint.list_checkpoints(Path(folder))[0].stat().st_size
-    ratio = ratio_of(stalls["top1"], stalls["torch.save"], clock_cost)
-    held_up = median(timing.seconds for timing in stalls["top1"])
+    mine, others = ([Timing(1, one[name].stall, one[name].stall) for one in rounds] for name in _NAMES)
+    ratio = ratio_of(mine, others, clock_cost)
+    rows = [_row(name, [one[name] for one in rounds]) for name in _NAMES]
+    held_up = rows[0]["stall_seconds"]
     return {
         "machine": {
             "recipe": bench.recipe.name,
@@ -79,16 +76,8 @@ def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dic
         },
         "baseline": "torch.save",
         "rows": [
-            {
-                "name": name,
-                "stall_seconds": median(timing.seconds for timing in stalls[name]),
-                "longest_stall_seconds": max(timing.seconds for timing in stalls[name]),
-                "durable_seconds": median(durable[name]),
-                "restore_seconds": median(restores[name]),
-                "ratio": ratio.value if name == "top1" else 1.0,
-                "spread": ratio.spread if name == "top1" else 0.0,
-            }
-            for name in stalls
+            rows[0] | {"ratio": ratio.value, "spread": ratio.spread},
+            rows[1] | {"ratio": 1.0, "spread": 0.0},
         ],
         "goals": [
             {
@@ -98,6 +87,28 @@ def bench_checkpoint(bench: CheckpointBench, tell: Callable[[str], None]) -> dic
                 "verdict": "reached" if held_up < STALL_GOAL else "missed",
             }
         ],
+    }
+
+
+def _rounds(
+    bench: CheckpointBench, state: Mapping[str, torch.Tensor], folder: Path, tell: Callable[[str], None]
+) -> list[dict[str, _Saving]]:
+    """Save in turns; return each round's savings by name."""
+    writer, device, rounds = checkpoint.CheckpointWriter(folder), torch.device(bench.device), []
+    for number in range(bench.rounds + 1):
+        tell(f"round       {number} of {bench.rounds}")
+        ours = _ours(writer, number, state, device)
+        rounds.append(dict(zip(_NAMES, (ours, _plain(folder / "plain.pt", state, device)), strict=True)))
+    return rounds[1:]  # in the first the memory is new to the process
+
+
+def _row(name: str, savings: Sequence[_Saving]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "stall_seconds": median(saving.stall for saving in savings),
+        "longest_stall_seconds": max(saving.stall for saving in savings),
+        "durable_seconds": median(saving.durable for saving in savings),
+        "restore_seconds": median(saving.restore for saving in savings),
     }
 
 
@@ -116,8 +127,7 @@ def _trained(bench: CheckpointBench) -> tuple[torch.nn.Module, torch.optim.Optim
 
 def _ours(
     writer: checkpoint.CheckpointWriter, step: int, state: Mapping[str, torch.Tensor], device: torch.device
-) -> tuple[float, float, float]:
-    """Return the seconds that saving held up its caller, took until durable, and that restoring took."""
+) -> _Saving:
     start = settled(device)
     writer.write(step, state, {}, best=False)
     stall = settled(device) - start
@@ -127,10 +137,10 @@ def _ours(
     found = checkpoint.load_newest(writer.folder)
     assert found is not None  # it was just written
     _put_back(found.tensors, state)
-    return stall, whole, settled(device) - start
+    return _Saving(stall, whole, settled(device) - start)
 
 
-def _plain(path: Path, state: Mapping[str, torch.Tensor], device: torch.device) -> tuple[float, float, float]:
+def _plain(path: Path, state: Mapping[str, torch.Tensor], device: torch.device) -> _Saving:
     start = settled(device)
     with path.open("wb") as file:
         torch.save(dict(state), file)
@@ -140,7 +150,7 @@ def _plain(path: Path, state: Mapping[str, torch.Tensor], device: torch.device) 
     whole = settled(device) - start
     start = settled(device)
     _put_back(torch.load(path, weights_only=True), state)
-    return stall, whole, settled(device) - start
+    return _Saving(stall, whole, settled(device) - start)
 
 
 @torch.no_grad()
