@@ -117,12 +117,7 @@ def pack_folder(
         records = state / "records"
         with (progress or Quiet()).stage("packing", sum(shard.bytes for shard in shards)) as stage:
             run(shards, records, stage, processes)
-        tables, changed = [], 0
-        for shard, record in zip(shards, read_records(records, [one.key for one in shards]), strict=True):
-            entries = [Entry(*fields) for fields in record["entries"]]
-            changed += sum(old.sha256 != new.sha256 for old, new in zip(shard.entries, entries, strict=True))
-            tables.append(table_of(entries))
-        table = pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+        table, changed = _packed(shards, records)
         told = [cap.told(changed, len(table))] if cap and changed else []
         packed = write_manifest(
             out,
@@ -154,6 +149,16 @@ def _shards(source: Path, out: Path, header: Header, cap: Cap | None, shard_byte
                 entries, number, size = [], number + 1, 0
         if entries:
             yield _Shard(f"{split}-{number:06d}.tar", size + len(_END), source, out, entries, cap)
+
+
+def _packed(shards: Sequence[_Shard], records: Path) -> tuple[pa.Table, int]:
+    """Return the manifest of all that was packed, and how many images were written anew."""
+    tables, changed = [], 0
+    for shard, record in zip(shards, read_records(records, [one.key for one in shards]), strict=True):
+        entries = [Entry(*fields) for fields in record["entries"]]
+        changed += sum(old.sha256 != new.sha256 for old, new in zip(shard.entries, entries, strict=True))
+        tables.append(table_of(entries))
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries(), changed
 
 
 def _entries(source: Path, split: str) -> Iterator[Entry]:
