@@ -10,13 +10,12 @@ from pathlib import Path
 
 from data_prep.extract import row_of
 from data_prep.progress import Quiet
-from data_prep.work import Record, run
+from data_prep.work import TOGETHER, Record, run
 from pipeline.data.manifest import describe
 from pipeline.data.pillow import DAMAGE
 from pipeline.errors import Top1Error
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-_TOGETHER = 256  # files a part
 _READ_AHEAD = 4  # threads that wait for storage while one works
 
 Item = tuple[str, str, str]  # split, path relative to the folder, class
@@ -62,11 +61,11 @@ def index_files(
     parts = [
         Files(
             f"files-{first:09d}",
-            sum(sizes[first : first + _TOGETHER]),
+            sum(sizes[first : first + TOGETHER]),
             folder,
-            items[first : first + _TOGETHER],
+            items[first : first + TOGETHER],
         )
-        for first in range(0, len(items), _TOGETHER)
+        for first in range(0, len(items), TOGETHER)
     ]
     with progress.stage("reading", sum(sizes)) as stage:
         run(parts, records, stage, processes)

@@ -8,7 +8,6 @@ number of images the devkit gives.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,15 +19,12 @@ from data_prep.collect import Collected, collect, missing_images, some
 from data_prep.devkit import Devkit, read_devkit
 from data_prep.extract import ClassTar, Extraction, Images, move_into_place, origin_of, refuse_foreign
 from data_prep.progress import Quiet
-from data_prep.published import ILSVRC2012, Published
+from data_prep.published import CLASS_TAR, ILSVRC2012, Published
 from data_prep.tars import Digest, walk
-from data_prep.work import check_room, forget, only_one, run
+from data_prep.work import STATE, TOGETHER, check_room, forget, only_one, run
 from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest, write_whole
 from pipeline.errors import Top1Error
-
-_TOGETHER = 256  # validation images a part
-_CLASS_TAR = re.compile(r"(n\d{8})\.tar")
 
 
 @dataclass(frozen=True)
@@ -169,7 +165,7 @@ class _Parts:
 
     def _class_tars(self, digest: Digest | None) -> Iterator[Extraction]:
         for name, place in walk(self._archive, digest):
-            wnid = _CLASS_TAR.fullmatch(name.name)
+            wnid = CLASS_TAR.fullmatch(name.name)
             if wnid is None or wnid[1] not in self._job.devkit.train_images:
                 raise Top1Error(
                     f"{self._archive} holds {name}, which is no tar of a class of the devkit; give "
@@ -185,7 +181,7 @@ class _Parts:
             for name, place in walk(self._archive, digest)
         )
         number = 0
-        while together := list(islice(images, _TOGETHER)):
+        while together := list(islice(images, TOGETHER)):
             size = sum(place.bytes for *_, place in together)
             yield Extraction(f"val-{number:06d}", size, Images(together), self._job.out, self._origin)
             number += 1
@@ -217,7 +213,6 @@ def _check_sizes(out: Path, archives: Archives) -> None:
         if not archive.is_file():
             raise Top1Error(f"{archive} is no file; give the archive as it was downloaded")
         needed += archive.stat().st_size
-    there = (
-        sum(file.stat().st_size for file in out.rglob("*.JPEG")) if (out / ".prep/records").exists() else 0
-    )
+    begun = (out / STATE / "records").exists()
+    there = sum(file.stat().st_size for file in out.rglob("*.JPEG")) if begun else 0
     check_room(out, needed - there, "the set")

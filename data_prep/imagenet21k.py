@@ -9,17 +9,17 @@ imagenet21k_train/<wnid>/ and imagenet21k_val/<wnid>/. Labels are single: the hi
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.asked import finished
 from data_prep.collect import Collected, collect
-from data_prep.extract import Extraction, Found, Images, move_into_place, origin_of, refuse_foreign
+from data_prep.extract import ClassTar, Extraction, Found, Images, move_into_place, origin_of, refuse_foreign
 from data_prep.progress import Quiet
+from data_prep.published import CLASS_TAR
 from data_prep.tars import Place, is_compressed, members, names_of, walk
-from data_prep.work import check_room, forget, only_one, run
+from data_prep.work import TOGETHER, check_room, forget, only_one, run
 from pipeline.data.header import Header
 from pipeline.data.manifest import write_manifest
 from pipeline.errors import Top1Error
@@ -30,23 +30,15 @@ PROCESSED = {
     "winter 2021": (11_060_223, 522_500, 10_450),
 }
 _HELD_OUT, _HELD_OUT_ABOVE = 50, 500  # processing_script.sh of the same repository
-_CLASS_TAR = re.compile(r"(n\d{8})\.tar")
 _SPLITS = {"imagenet21k_train": "train", "imagenet21k_val": "val"}
-_TOGETHER = 256  # images a part
 
 
 @dataclass(frozen=True)
-class ClassTar:
+class _SplitTar(ClassTar):
     """A tar of the images of one class, of which a large one gives some to val."""
 
-    place: Place
-    class_name: str
     held_out: int
     held_out_above: int
-
-    @property
-    def held(self) -> int:
-        return self.place.held
 
     def images(self) -> Iterator[Found]:
         names = [name.name for name in names_of(self.place)]
@@ -105,7 +97,7 @@ def prepare_imagenet21k(
 def _archives(source: Path) -> Sequence[Path]:
     if source.is_file():
         return [source]
-    found = sorted(path for path in source.glob("*.tar") if _CLASS_TAR.fullmatch(path.name))
+    found = sorted(path for path in source.glob("*.tar") if CLASS_TAR.fullmatch(path.name))
     if not found:
         raise Top1Error(
             f"{source} is neither an archive nor a folder of class tars (n01440764.tar, ...); give "
@@ -118,22 +110,22 @@ def _parts(
     archive: Path, out: Path, keys: list[str], held_out: int, held_out_above: int
 ) -> Iterator[Extraction]:
     """Yield the parts of a whole release, or of one class tar."""
-    alone, origin = _CLASS_TAR.fullmatch(archive.name), f"{origin_of(archive)} {held_out} {held_out_above}"
+    alone, origin = CLASS_TAR.fullmatch(archive.name), f"{origin_of(archive)} {held_out} {held_out_above}"
     if alone and not is_compressed(archive):
         keys.append(alone[1])
-        source = ClassTar(Place(archive, 0, archive.stat().st_size), alone[1], held_out, held_out_above)
+        source = _SplitTar(Place(archive, 0, archive.stat().st_size), alone[1], held_out, held_out_above)
         yield Extraction(alone[1], source.place.bytes, source, out, origin)
         return
     loose: list[tuple[str, str, str, Place]] = []
     for name, place in walk(archive):
-        wnid = _CLASS_TAR.fullmatch(name.name)
+        wnid = CLASS_TAR.fullmatch(name.name)
         if wnid:
             keys.append(wnid[1])
-            source = ClassTar(place, wnid[1], held_out, held_out_above)
+            source = _SplitTar(place, wnid[1], held_out, held_out_above)
             yield Extraction(wnid[1], place.bytes, source, out, origin)
         elif len(name.parts) >= 3 and (split := _SPLITS.get(name.parts[-3])):
             loose.append((split, f"{split}/{name.parts[-2]}/{name.name}", name.parts[-2], place))
-        if len(loose) == _TOGETHER:
+        if len(loose) == TOGETHER:
             yield _together(loose, out, origin, keys)
             loose = []
     if loose:

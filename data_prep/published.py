@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import Top1Error
+
+CLASS_TAR = re.compile(r"(n\d{8})\.tar")  # what releases of ImageNet name the tar of a class
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,11 @@ from data_prep.extract import Extraction, Images, move_into_place, refuse_foreig
 from data_prep.place import place_files
 from data_prep.progress import Quiet
 from data_prep.tars import Place
-from data_prep.work import forget, only_one, run
+from data_prep.work import TOGETHER, forget, only_one, run
 from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import SCHEMA, write_manifest
 from pipeline.data.sampling import epoch_order
 from pipeline.errors import Top1Error
-
-_TOGETHER = 256  # images a part
 
 
 def make_subset(
@@ -123,8 +121,8 @@ def _write_out(
 
 
 def _parts(source: Path, out: Path, chosen: pa.Table, origin: str) -> Iterator[Extraction]:
-    for first in range(0, len(chosen), _TOGETHER):
-        rows = chosen.slice(first, _TOGETHER).to_pylist()
+    for first in range(0, len(chosen), TOGETHER):
+        rows = chosen.slice(first, TOGETHER).to_pylist()
         wanted = [
             (row["split"], row["path"], "", Place(source / row["shard"], row["offset"], row["bytes"]))
             for row in rows

@@ -15,12 +15,10 @@ from data_prep.collect import collect
 from data_prep.extract import Extraction, Images, move_into_place, refuse_foreign
 from data_prep.progress import Quiet
 from data_prep.tars import Place, check_name
-from data_prep.work import check_room, forget, only_one, run
+from data_prep.work import TOGETHER, check_room, forget, only_one, run
 from pipeline.data.header import BODY_NAME, Header, read_header
 from pipeline.data.manifest import SCHEMA, write_manifest
 from pipeline.errors import Top1Error
-
-_TOGETHER = 256  # images a part
 
 
 def unpack(
@@ -70,8 +68,8 @@ def unpack(
 
 
 def _parts(pack: Path, out: Path, header: Header, table: pa.Table, keys: list[str]) -> Iterator[Extraction]:
-    for first in range(0, len(table), _TOGETHER):
-        rows = table.slice(first, _TOGETHER).to_pylist()
+    for first in range(0, len(table), TOGETHER):
+        rows = table.slice(first, TOGETHER).to_pylist()
         keys.append(f"images-{first:09d}")
         wanted = [_wanted(pack, row, header) for row in rows]
         yield Extraction(keys[-1], sum(row["bytes"] for row in rows), Images(wanted), out, header.fingerprint)

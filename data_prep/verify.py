@@ -21,12 +21,10 @@ from data_prep.files import folders_of, images_of
 from data_prep.folder import SPLITS
 from data_prep.progress import Quiet
 from data_prep.published import Published
-from data_prep.work import Record, read_records, run
+from data_prep.work import TOGETHER, Record, read_records, run
 from pipeline.data.header import BODY_NAME, HEADER_NAME, Header
 from pipeline.data.manifest import Manifest
 from pipeline.errors import Top1Error
-
-_TOGETHER = 256  # images a part
 
 
 @dataclass(frozen=True)
@@ -151,8 +149,8 @@ class _ManifestLooks:
         self._packed = self._table["shard"].null_count == 0
 
     def groups(self) -> Iterator[list[Look]]:
-        for first in range(0, len(self._table), _TOGETHER):
-            rows = self._table.slice(first, _TOGETHER).to_pylist()
+        for first in range(0, len(self._table), TOGETHER):
+            rows = self._table.slice(first, TOGETHER).to_pylist()
             yield [
                 Look(
                     row["path"],
@@ -205,8 +203,8 @@ class _TreeLooks:
         self.bytes = sum(self._sizes)
 
     def groups(self) -> Iterator[list[Look]]:
-        for first in range(0, len(self._paths), _TOGETHER):
-            some = slice(first, first + _TOGETHER)
+        for first in range(0, len(self._paths), TOGETHER):
+            some = slice(first, first + TOGETHER)
             yield [
                 Look(path, size, None)
                 for path, size in zip(self._paths[some], self._sizes[some], strict=True)

@@ -32,6 +32,7 @@ from pipeline.locks import locked
 
 STATE = ".prep"  # in the folder that is prepared
 ASKED = "asked.json"  # in the state: what the set was asked for, see `asked.py`
+TOGETHER = 256  # images a part, where they are small
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _ALONE_SECONDS = 2.0  # about what it takes to start the others
 _MOST_HELD = 2_000_000_000  # bytes of contents on their way to workers

@@ -194,7 +194,7 @@ def test_what_is_no_image_cannot_be_mended():
 def test_a_verification_that_was_ended_goes_on_and_looks_again_at_what_changed(tree, monkeypatch):
     from data_prep import verify as module
 
-    monkeypatch.setattr(module, "_TOGETHER", 4)
+    monkeypatch.setattr(module, "TOGETHER", 4)
     looked = []
 
     def slow(content, expected):
