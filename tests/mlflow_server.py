@@ -2,16 +2,13 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from contextlib import contextmanager
 
 import pytest
 
-UP = 180.0  # seconds a server may take to start on a busy machine
+from pipeline.serve import PATIENCE, served
+
+UP = PATIENCE  # seconds a server may take to start on a busy machine
 
 
 def client_of(uri):
@@ -48,59 +45,19 @@ def database(tmp_path, template_database):
 def server(tmp_path_factory):
     """A real MLflow server on loopback; starting one takes long, so all tests share it."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = (
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination",
-        str(folder / "a"),
-    )
-    command = (sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port))
-    environment = os.environ | {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, *place, "--workers", "1"],
-            stdout=log,
-            stderr=log,
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
-        )
-    try:
-        wait_until_up(port, process, folder / "log")
-        yield Server(process.pid, port)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with served(f"sqlite:///{folder}/mlflow.db", "127.0.0.1", 0, folder / "log") as up:
+        yield Server(up)
 
 
 class Server:
-    def __init__(self, pid, port):
-        self.pid, self.port = pid, port
-        self.uri = f"http://127.0.0.1:{port}"
+    def __init__(self, up):
+        self.uri, self._group = up.address, up.group
 
     @contextmanager
     def hung(self):
         """Stop every process of the server; connections are still accepted by the kernel."""
-        os.killpg(self.pid, signal.SIGSTOP)
+        os.killpg(self._group, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.killpg(self.pid, signal.SIGCONT)
-
-
-def wait_until_up(port, process, log):
-    gives_up = time.monotonic() + UP
-    while time.monotonic() < gives_up and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).read()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(f"the MLflow server did not start:\n{log.read_text()[-3000:]}")
+            os.killpg(self._group, signal.SIGCONT)
