@@ -2,20 +2,14 @@
 
 import pytest
 import torch
+from networks import network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.alexnet import AlexNet
 from pipeline.networks.local_response_norm import LocalResponseNorm
-from pipeline.schedule import lr_at
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
-
-
-def build(name):
-    recipe = recipes.get(name)
-    return models.build(recipe.model, recipe.regularization)
 
 
 @pytest.mark.parametrize(
@@ -29,22 +23,20 @@ def build(name):
     ],
 )
 def test_layers_have_the_papers_channels(name, expected):
-    with torch.device("meta"):
-        network = build(name)
+    network = on_meta(name)
     assert tuple(getattr(network, layer).weight.shape[0] for layer in LAYERS) == expected
 
 
 def test_only_the_second_fourth_and_fifth_layer_stay_on_their_gpu():
-    with torch.device("meta"):
-        groups = {
-            name: [getattr(build(name), c).groups for c in LAYERS[:5]] for name in ("alexnet", "alexnet@owt")
-        }
+    groups = {
+        name: [getattr(on_meta(name), c).groups for c in LAYERS[:5]] for name in ("alexnet", "alexnet@owt")
+    }
     assert groups == {"alexnet": [1, 2, 1, 2, 2], "alexnet@owt": [1, 1, 1, 1, 1]}
 
 
 def test_the_one_tower_begins_as_its_configuration_says():
     torch.manual_seed(0)
-    network = build("alexnet@owt")
+    network = network_of("alexnet@owt")
     for layer, std in {"conv2": 0.01, "conv3": 0.03, "conv4": 0.03, "conv5": 0.03, "fc7": 0.01}.items():
         assert getattr(network, layer).weight.std().item() == pytest.approx(std, rel=0.01)
     biases = {layer: set(getattr(network, layer).bias.tolist()) for layer in LAYERS}
@@ -56,14 +48,14 @@ def test_the_one_tower_begins_as_its_configuration_says():
 
 def test_caffes_begins_with_biases_of_a_tenth_where_the_papers_are_one():
     torch.manual_seed(0)
-    network = build("alexnet@bvlc")
+    network = network_of("alexnet@bvlc")
     for layer, std in {"conv3": 0.01, "fc6": 0.005, "fc7": 0.005, "fc8": 0.01}.items():
         assert getattr(network, layer).weight.std().item() == pytest.approx(std, rel=0.01)
     biases = {layer: getattr(network, layer).bias.unique().tolist() for layer in LAYERS}
     tenths = {layer for layer, values in biases.items() if values == pytest.approx([0.1])}
     assert tenths == {"conv2", "conv4", "conv5", "fc6", "fc7"}
     assert biases["conv1"] == biases["conv3"] == biases["fc8"] == [0.0]
-    assert (network.norm.k, build("alexnet").norm.k) == (1, 2)
+    assert (network.norm.k, network_of("alexnet").norm.k) == (1, 2)
 
 
 def test_caffes_length_is_that_of_the_snapshot_it_measured():
@@ -97,8 +89,7 @@ def test_the_one_tower_normalizes_its_first_layer_before_it_is_rectified():
     ],
 )
 def test_the_rate_is_the_papers(name, epoch, expected):
-    recipe = recipes.get(name)
-    assert lr_at(recipe.optimizer.lr, recipe.schedule, epoch) == pytest.approx(expected)
+    assert rates(name, epoch) == pytest.approx([expected])
 
 
 def test_features_of_a_headless_network_are_those_of_fc7():
@@ -107,8 +98,7 @@ def test_features_of_a_headless_network_are_those_of_fc7():
 
 
 def test_torchvisions_has_no_response_normalization_and_drops_before_the_layers():
-    with torch.device("meta"):
-        network = build("alexnet@torchvision")
+    network = on_meta("alexnet@torchvision")
     kinds = [type(m) for m in network.classifier]
     assert kinds[:2] == [nn.Dropout, nn.Linear]
     assert not any("ResponseNorm" in type(m).__name__ for m in network.modules())

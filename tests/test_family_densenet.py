@@ -5,23 +5,17 @@ import math
 import pytest
 import torch
 import torchvision
+from networks import drawn, network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.densenet import densenet
-from pipeline.schedule import lr_at
 
 BOOK = {name: recipe for name, recipe in recipes.all_recipes().items() if recipe.family == "DenseNet"}
 
 
-def on_meta(name):
-    with torch.device("meta"):
-        return models.build(BOOK[name].model, BOOK[name].regularization)
-
-
 @pytest.mark.parametrize(
-    ("name", "epochs", "rates"),
+    ("name", "epochs", "expected"),
     [
         ("densenet264", (0, 30, 89.9), (0.1, 0.01, 1e-3)),  # §4.2: divided at 30 and 60 of 90
         ("densenet161", (0, 60, 99.9), (0.1, 1e-3, 1e-4)),  # once more at 90 of 100
@@ -30,10 +24,8 @@ def on_meta(name):
         ("densenet232_k48@pleiss2017", (0, 60, 99.9), (0.1, 1e-3, 1e-4)),  # train.lua: every 30 epochs
     ],
 )
-def test_the_rate_is_the_papers(name, epochs, rates):
-    recipe = BOOK[name]
-    found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in epochs]
-    assert found == pytest.approx(list(rates))
+def test_the_rate_is_the_papers(name, epochs, expected):
+    assert rates(name, *epochs) == pytest.approx(list(expected))
 
 
 @pytest.mark.parametrize(
@@ -82,14 +74,12 @@ def test_without_classes_the_network_gives_features():
 
 def test_weights_begin_as_the_authors_code_says():
     torch.manual_seed(0)
-    recipe = BOOK["densenet121"]
-    network = models.build(recipe.model, recipe.regularization)
+    network = network_of("densenet121")
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             w = module.weight
             expected = math.sqrt(2 / (w.shape[0] * w[0, 0].numel()))  # by outputs, densenet.lua
-            # The deviation of n draws is off by 1 / sqrt(2 n); five of those.
-            assert w.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * w.numel()))
+            assert w.std().item() == drawn(expected, w)
     assert network.classifier.weight.abs().max().item() == pytest.approx(1 / 32, rel=1e-3)  # 1/sqrt(1024)
     assert not network.classifier.bias.any()
 

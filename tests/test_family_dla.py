@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from networks import drawn, network_of, on_meta, rates
 from torch import nn
 
 import recipes
 from pipeline import models
-from pipeline.schedule import lr_at
 from recipes.serialize import with_value
 
 # Table 1 of the paper: bottleneck or basic blocks have this many channels at strides 2 to 32.
@@ -19,9 +19,7 @@ CHANNELS = {
 
 
 def test_the_rate_falls_by_ten_every_thirty_epochs_of_a_hundred_and_twenty():
-    recipe = recipes.get("dla102")
-    found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in (0, 45, 119)]
-    assert found == pytest.approx([0.1, 0.01, 0.0001])
+    assert rates("dla102", 0, 45, 119) == pytest.approx([0.1, 0.01, 0.0001])
 
 
 def test_the_aspect_ratio_is_uniform_as_in_the_authors_transforms():
@@ -30,9 +28,8 @@ def test_the_aspect_ratio_is_uniform_as_in_the_authors_transforms():
 
 @pytest.mark.parametrize("name", CHANNELS)
 def test_stages_have_the_channels_and_sizes_of_table_1(name):
-    recipe = recipes.get(name)
     with torch.device("meta"):
-        network = models.build(recipe.model, recipe.regularization)
+        network = network_of(name)
         x = network.level0(network.base_layer(torch.zeros(1, 3, 224, 224)))
         shapes = []
         for level in range(1, 6):
@@ -42,13 +39,9 @@ def test_stages_have_the_channels_and_sizes_of_table_1(name):
 
 
 def test_the_deep_networks_alone_add_their_input_at_the_root():
-    with torch.device("meta"):
-        for name, shortcut in {"dla34": False, "dla60": False, "dla102": True, "dla169": True}.items():
-            recipe = recipes.get(name)
-            network = models.build(recipe.model, recipe.regularization)
-            assert {
-                m.shortcut for m in network.modules() if hasattr(m, "conv") and hasattr(m, "shortcut")
-            } == {shortcut}
+    for name, shortcut in {"dla34": False, "dla60": False, "dla102": True, "dla169": True}.items():
+        roots = [m for m in on_meta(name).modules() if hasattr(m, "conv") and hasattr(m, "shortcut")]
+        assert {m.shortcut for m in roots} == {shortcut}
 
 
 def test_convolutions_begin_as_in_the_authors_code():
@@ -58,8 +51,7 @@ def test_convolutions_begin_as_in_the_authors_code():
     for module in network.modules():
         if isinstance(module, nn.Conv2d):  # the classifier is one too
             expected = (2 / (module.out_channels * module.kernel_size[0] ** 2)) ** 0.5
-            tolerance = 4 / (2 * module.weight.numel()) ** 0.5  # four deviations of a deviation
-            assert module.weight.std().item() == pytest.approx(expected, rel=tolerance)
+            assert module.weight.std().item() == drawn(expected, module.weight, errors=4)
 
 
 def test_every_network_of_the_ledger_has_its_number():

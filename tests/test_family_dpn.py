@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from networks import drawn, on_meta, rates
 from torch import nn
 
 import recipes
 from pipeline import models
-from pipeline.schedule import lr_at
 from recipes.serialize import with_value
 
 NAMES = ("dpn68", "dpn92", "dpn98", "dpn131")
@@ -14,9 +14,7 @@ NAMES = ("dpn68", "dpn92", "dpn98", "dpn131")
 
 def test_the_rates_are_the_root_of_a_tenth_and_four_tenths():
     for name, first in {"dpn68": 0.1**0.5, "dpn92": 0.1**0.5, "dpn98": 0.4, "dpn131": 0.1**0.5}.items():
-        recipe = recipes.get(name)
-        found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in (0, 45, 95)]
-        assert found == pytest.approx([first, first / 10, first / 1000], rel=1e-3)
+        assert rates(name, 0, 45, 95) == pytest.approx([first, first / 10, first / 1000], rel=1e-3)
 
 
 def test_batches_are_those_of_forty_gpus():
@@ -33,9 +31,7 @@ def test_batches_are_those_of_forty_gpus():
     ],
 )
 def test_layers_are_those_of_table_1(name, groups, width, blocks):
-    recipe = recipes.get(name)
-    with torch.device("meta"):
-        network = models.build(recipe.model, recipe.regularization)
+    network = on_meta(name)
     features = dict(network.features.named_children())
     for stage, count in enumerate(blocks, start=2):
         assert sum(layer.startswith(f"conv{stage}_") for layer in features if "bn" not in layer) == count
@@ -53,8 +49,7 @@ def test_weights_begin_with_he_deviation():
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             expected = (2 / module.weight[0].numel()) ** 0.5
-            tolerance = 4 / (2 * module.weight.numel()) ** 0.5  # four deviations of a deviation
-            assert module.weight.std().item() == pytest.approx(expected, rel=tolerance)
+            assert module.weight.std().item() == drawn(expected, module.weight, errors=4)
 
 
 def test_pixels_are_multiplied_by_0_0167_as_the_readme_says():

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 import timm
 import torch
+from networks import drawn, network_of
 from torch import nn
 
 import recipes
@@ -107,16 +108,14 @@ def test_b0_has_the_stages_of_table_1():
 
 def test_weights_begin_as_the_authors_code_draws_them():
     torch.manual_seed(0)
-    recipe = FAMILY["efficientnet_b0"]
-    network = models.build(recipe.model, recipe.regularization)
+    network = network_of("efficientnet_b0")
     for name, module in network.named_modules():
         if not isinstance(module, nn.Conv2d):
             continue
         weight = module.weight
         outputs = weight.shape[0] // module.groups  # one for a depthwise filter, not the number of channels
         expected = math.sqrt(2 / (weight[0, 0].numel() * outputs))
-        # The deviation of n normal draws is known to 1 / sqrt(2 n) of itself; 5 of those never miss.
-        assert weight.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * weight.numel())), name
+        assert weight.std().item() == drawn(expected, weight), name
         if module.bias is not None:
             assert not module.bias.any()
     bound = 1 / math.sqrt(1000)

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from networks import network_of, rates
 
 import recipes
-from pipeline import models
 from pipeline.networks.googlenet import GoogLeNet
-from pipeline.schedule import lr_at
 
 BOOK = {name: r for name, r in recipes.all_recipes().items() if r.family == "GoogLeNet"}
 # Table 1: output size of each module.
@@ -21,10 +20,6 @@ TABLE_1 = {
     "5a": (832, 7),
     "5b": (1024, 7),
 }
-
-
-def build(name):
-    return models.build(BOOK[name].model, BOOK[name].regularization)
 
 
 def test_modules_have_the_output_sizes_of_table_1():
@@ -73,7 +68,7 @@ def test_each_head_has_the_parameters_of_section_5():
 
 def test_a_network_begins_as_caffes_says():
     torch.manual_seed(0)
-    network = build("googlenet")
+    network = network_of("googlenet")
     module = network.inception["5b"]
     assert module.three.weight.std().item() == pytest.approx((1 / (9 * 192)) ** 0.5, rel=0.01)
     assert network.aux1.fc1.weight.std().item() == pytest.approx((1 / 2048) ** 0.5, rel=0.01)
@@ -94,7 +89,7 @@ def test_a_network_begins_as_caffes_says():
     ],
 )
 def test_the_rate_is_the_papers_or_caffes(name, epoch, expected):
-    assert lr_at(BOOK[name].optimizer.lr, BOOK[name].schedule, epoch) == pytest.approx(expected)
+    assert rates(name, epoch) == pytest.approx([expected])
 
 
 def test_table_3_is_there_without_a_top_1_that_the_paper_does_not_give():

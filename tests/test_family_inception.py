@@ -2,20 +2,15 @@
 
 import pytest
 import torch
+from networks import network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.bn_inception import _ORDER, BNInception, Conv, Halving
 from pipeline.networks.inception_v3 import InceptionV3
 from pipeline.optim import make_optimizer
-from pipeline.schedule import lr_at
 
 BOOK = {name: r for name, r in recipes.all_recipes().items() if r.family == "Inception"}
-
-
-def build(name):
-    return models.build(BOOK[name].model, BOOK[name].regularization)
 
 
 def shapes_of(layers, network, size):
@@ -83,8 +78,7 @@ def test_branches_that_halve_a_map_look_at_the_same_places(side):
 
 def test_the_depthwise_half_of_its_first_layer_does_not_decay():
     recipe = BOOK["bn_inception"]
-    with torch.device("meta"):
-        network = build("bn_inception")
+    network = on_meta("bn_inception")
     optimizer = make_optimizer(network, recipe.optimizer, recipe.regularization)
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert decays[id(network.depthwise1.weight)] == 0.0
@@ -100,8 +94,7 @@ def test_without_batch_norm_convolutions_have_a_bias_instead():
 
 
 def test_inception_v3_has_the_sizes_of_table_1_and_answers_main_first():
-    with torch.device("meta"):
-        network = build("inception_v3")
+    network = on_meta("inception_v3")
     layers = {n: getattr(network, n) for n in ("Mixed_5d", "Mixed_6e", "Mixed_7c")}
     assert shapes_of(layers, network, 299) == {
         "Mixed_5d": (288, 35),
@@ -156,7 +149,7 @@ CUT = 0.8796
 )
 def test_layers_begin_as_the_code_of_google_says(name, deviations):
     torch.manual_seed(0)
-    network = build(name)
+    network = network_of(name)
     for layer, std in deviations.items():
         weight = network.get_submodule(layer).weight
         assert weight.std().item() == pytest.approx(std, rel=max(0.02, 4 / (2 * weight.numel()) ** 0.5))
@@ -177,7 +170,7 @@ def test_layers_begin_as_the_code_of_google_says(name, deviations):
     ],
 )
 def test_the_rate_is_the_papers(name, epoch, expected):
-    assert lr_at(BOOK[name].optimizer.lr, BOOK[name].schedule, epoch) == pytest.approx(expected)
+    assert rates(name, epoch) == pytest.approx([expected])
 
 
 def test_six_million_steps_of_32_images_are_150_epochs():

@@ -2,13 +2,12 @@
 
 import pytest
 import torch
+from networks import network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.mobilenet import MobileNetV1
 from pipeline.optim import make_optimizer
-from pipeline.schedule import lr_at
 
 # Table 1 of Howard et al. 2017: channels after each block and the side of its map for 224 pixels.
 TABLE_1 = (
@@ -16,11 +15,6 @@ TABLE_1 = (
     *(((512, 14),) * 6),
     *((1024, 7), (1024, 7)),
 )
-
-
-def rates(name, *epochs):
-    recipe = recipes.get(name)
-    return [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in epochs]
 
 
 def test_rates_fall_in_steps_as_the_papers_and_codes_say():
@@ -64,9 +58,8 @@ def test_mobilenet_v1_gives_features_without_a_classifier():
 
 
 def test_weights_begin_with_a_truncated_normal_of_0_09():
-    recipe = recipes.get("mobilenet_v1_x0_5")
     torch.manual_seed(0)
-    network = models.build(recipe.model, recipe.regularization)
+    network = network_of("mobilenet_v1_x0_5")
     weights = torch.cat(
         [m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     )
@@ -79,8 +72,7 @@ def test_weights_begin_with_a_truncated_normal_of_0_09():
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"])
 def test_depthwise_filters_and_norms_do_not_decay(name):
     recipe = recipes.get(name)
-    with torch.device("meta"):
-        network = models.build(recipe.model, recipe.regularization)
+    network = on_meta(name)
     optimizer = make_optimizer(network, recipe.optimizer, recipe.regularization)
     decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     for module in network.modules():
@@ -94,9 +86,7 @@ def test_depthwise_filters_and_norms_do_not_decay(name):
 
 def test_googles_networks_have_tensorflows_padding_and_eps():
     for name in ("mobilenet_v2", "mobilenet_v2_x1_4@slim", "mobilenet_v2_x0_35@slim", "mobilenet_v3_large"):
-        recipe = recipes.get(name)
-        with torch.device("meta"):
-            network = models.build(recipe.model, recipe.regularization)
+        network = on_meta(name)
         strided = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.stride == (2, 2)]
         assert {type(m).__name__ for m in strided} == {"Conv2dSame"}
         assert {m.eps for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {1e-3}
@@ -169,9 +159,7 @@ def test_version_1_has_the_figures_of_the_weights_of_2018_beside_the_papers():
     ],
 )
 def test_version_2_has_the_first_and_last_channels_of_slim_at_every_width(name, stem, last):
-    recipe = recipes.get(name)
-    with torch.device("meta"):
-        network = models.build(recipe.model, recipe.regularization)
+    network = on_meta(name)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert (convolutions[0].out_channels, convolutions[-1].out_channels) == (stem, last)
     assert {m.eps for m in network.modules() if isinstance(m, nn.BatchNorm2d)} == {1e-3}

@@ -5,31 +5,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from networks import drawn, network_of, on_meta, rates
 from torch import nn
 
 import recipes
 from pipeline import models
-from pipeline.schedule import lr_at
 
 BOOK = {name: recipe for name, recipe in recipes.all_recipes().items() if recipe.family == "Res2Net"}
 
 
-def on_meta(name):
-    with torch.device("meta"):
-        return models.build(BOOK[name].model, BOOK[name].regularization)
-
-
 @pytest.mark.parametrize(
-    ("name", "epochs", "rates"),
+    ("name", "epochs", "expected"),
     [
         ("res2net50_26w_4s", (0, 30, 99), (0.1, 0.01, 1e-4)),  # §4.1: divided every 30 of 100 epochs
         ("res2net101_v1b_26w_4s", (74.9, 150, 299), (0.1, 1e-3, 1e-4)),  # CutMix §4.1: at 75, 150, 225 of 300
     ],
 )
-def test_the_rate_is_the_papers(name, epochs, rates):
-    recipe = BOOK[name]
-    found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in epochs]
-    assert found == pytest.approx(list(rates))
+def test_the_rate_is_the_papers(name, epochs, expected):
+    assert rates(name, *epochs) == pytest.approx(list(expected))
 
 
 @pytest.mark.parametrize("name", ["res2net50_26w_4s", "res2net101_26w_4s"])
@@ -71,14 +64,12 @@ def test_v1b_has_three_3x3_in_its_stem_and_pools_before_it_projects():
 
 def test_weights_begin_as_the_authors_code_says():
     torch.manual_seed(0)
-    recipe = BOOK["res2net50_26w_4s"]
-    network = models.build(recipe.model, recipe.regularization)
+    network = network_of("res2net50_26w_4s")
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             w = module.weight
             expected = math.sqrt(2 / (w.shape[0] * w[0, 0].numel()))  # He by outputs, res2net.py
-            # The deviation of n draws is off by 1 / sqrt(2 n); five of those.
-            assert w.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * w.numel()))
+            assert w.std().item() == drawn(expected, w)
         elif isinstance(module, nn.BatchNorm2d):
             assert (module.weight == 1).all()  # timm's own start has zeros in the last of a block
     assert network.fc.weight.abs().max().item() == pytest.approx(1 / math.sqrt(2048), rel=1e-3)

@@ -5,24 +5,18 @@ import math
 import pytest
 import torch
 import torchvision
+from networks import drawn, network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.resnet import PaddedIdentity, ResNetV1
-from pipeline.schedule import lr_at
 
 BOOK = {name: recipe for name, recipe in recipes.all_recipes().items() if recipe.family == "ResNet"}
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4")
 
 
-def on_meta(name):
-    with torch.device("meta"):
-        return models.build(BOOK[name].model, BOOK[name].regularization)
-
-
 @pytest.mark.parametrize(
-    ("name", "epochs", "rates"),
+    ("name", "epochs", "expected"),
     [
         # 0.1, divided by 10 at 30, 60 and 90 of 120 epochs.
         ("resnet152", (0, 45, 119), (0.1, 0.01, 1e-4)),
@@ -34,10 +28,8 @@ def on_meta(name):
         ("resnet18@torchvision", (0, 59.9, 60), (0.1, 0.01, 1e-3)),
     ],
 )
-def test_the_rate_is_the_papers(name, epochs, rates):
-    recipe = BOOK[name]
-    found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in epochs]
-    assert found == pytest.approx(list(rates))
+def test_the_rate_is_the_papers(name, epochs, expected):
+    assert rates(name, *epochs) == pytest.approx(list(expected))
 
 
 @pytest.mark.parametrize(
@@ -127,13 +119,12 @@ def test_without_classes_the_network_gives_features():
 )
 def test_weights_begin_as_the_source_says(name, fan_dim, linear):
     torch.manual_seed(0)
-    network = models.build(BOOK[name].model, BOOK[name].regularization)
+    network = network_of(name)
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             w = module.weight
             expected = math.sqrt(2 / (w.shape[fan_dim] * w[0, 0].numel()))
-            # The deviation of n draws is off by 1 / sqrt(2 n); five of those.
-            assert w.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * w.numel()))
+            assert w.std().item() == drawn(expected, w)
     assert network.fc.weight.std().item() == pytest.approx(linear, rel=0.005)
     assert not network.fc.bias.any()
     gammas = {n: m.weight for n, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}

@@ -5,31 +5,23 @@ import math
 import pytest
 import torch
 import torchvision
+from networks import drawn, network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
-from pipeline.schedule import lr_at
 
 BOOK = {name: recipe for name, recipe in recipes.all_recipes().items() if recipe.family == "ResNeXt"}
 
 
-def on_meta(name):
-    with torch.device("meta"):
-        return models.build(BOOK[name].model, BOOK[name].regularization)
-
-
 @pytest.mark.parametrize(
-    ("name", "epochs", "rates"),
+    ("name", "epochs", "expected"),
     [
         ("resnext101_64x4d", (0, 30, 90), (0.1, 0.01, 1e-4)),  # train.lua: divided at 30, 60 and 90 of 100
         ("resnext50_32x4d@torchvision", (0, 30, 99), (0.4, 0.04, 4e-4)),  # README: 0.4 for 64 GPUs of 16
     ],
 )
-def test_the_rate_is_the_papers(name, epochs, rates):
-    recipe = BOOK[name]
-    found = [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in epochs]
-    assert found == pytest.approx(list(rates))
+def test_the_rate_is_the_papers(name, epochs, expected):
+    assert rates(name, *epochs) == pytest.approx(list(expected))
 
 
 @pytest.mark.parametrize(
@@ -60,14 +52,12 @@ def test_the_network_of_table_1_is_torchvisions():
 
 def test_weights_begin_as_the_authors_code_says():
     torch.manual_seed(0)
-    recipe = BOOK["resnext50_32x4d"]
-    network = models.build(recipe.model, recipe.regularization)
+    network = network_of("resnext50_32x4d")
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             w = module.weight
             expected = math.sqrt(2 / (w.shape[0] * w[0, 0].numel()))  # by all outputs, resnext.lua
-            # The deviation of n draws is off by 1 / sqrt(2 n); five of those.
-            assert w.std().item() == pytest.approx(expected, rel=5 / math.sqrt(2 * w.numel()))
+            assert w.std().item() == drawn(expected, w)
         elif isinstance(module, nn.BatchNorm2d):
             assert (module.weight == 1).all()  # no block begins as the identity
     assert network.fc.weight.abs().max().item() == pytest.approx(1 / math.sqrt(2048), rel=1e-3)

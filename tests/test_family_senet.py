@@ -2,27 +2,17 @@
 
 import pytest
 import torch
+from networks import drawn, on_meta, rates
 from torch import nn
 
 import recipes
 from pipeline import models
-from pipeline.schedule import lr_at
 from recipes.serialize import with_value
 
 NAMES = [
     *("se_resnet50", "se_resnet101", "se_resnet152", "se_resnext50_32x4d", "se_resnext101_32x4d"),
     *("se_resnet50@270ep", "senet154", "senet154@train320"),
 ]
-
-
-def network(name):
-    recipe = recipes.get(name)
-    return models.build(recipe.model, recipe.regularization)
-
-
-def rates(name, *epochs):
-    recipe = recipes.get(name)
-    return [lr_at(recipe.optimizer.lr, recipe.schedule, epoch) for epoch in epochs]
 
 
 def test_the_rate_is_that_of_section_5_1():
@@ -35,8 +25,7 @@ def test_the_rate_is_that_of_section_5_1():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_senet154_alone_has_dropout_though_timm_gives_it_to_all(name):
-    with torch.device("meta"):
-        found = network(name)
+    found = on_meta(name)
     assert found.drop_rate == (0.2 if name.startswith("senet154") else 0.0)
 
 
@@ -54,14 +43,12 @@ def test_weights_begin_with_he_deviation():
     for module in found.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             expected = (2 / module.weight[0].numel()) ** 0.5
-            tolerance = 4 / (2 * module.weight.numel()) ** 0.5  # four deviations of a deviation
-            assert module.weight.std().item() == pytest.approx(expected, rel=tolerance)
+            assert module.weight.std().item() == drawn(expected, module.weight, errors=4)
     assert all((m.weight == 1).all() for m in found.modules() if isinstance(m, nn.BatchNorm2d))
 
 
 def test_strides_are_on_the_first_convolution_of_a_resnet_block_and_on_the_3x3_of_the_others():
-    with torch.device("meta"):
-        resnet, resnext, senet = map(network, ("se_resnet50", "se_resnext50_32x4d", "senet154"))
+    resnet, resnext, senet = map(on_meta, ("se_resnet50", "se_resnext50_32x4d", "senet154"))
     for layer in ("layer2", "layer3", "layer4"):
         assert [resnet.get_submodule(f"{layer}.0.conv{i}").stride[0] for i in (1, 2, 3)] == [2, 1, 1]
         assert [resnext.get_submodule(f"{layer}.0.conv{i}").stride[0] for i in (1, 2, 3)] == [1, 2, 1]

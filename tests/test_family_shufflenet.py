@@ -2,12 +2,11 @@
 
 import pytest
 import torch
+from networks import drawn, network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.shufflenet import ShuffleNetV1, ShuffleNetV2
-from pipeline.schedule import lr_at
 
 # Zhang et al. 2018, Table 1: channels of stages 2, 3 and 4, and multiply-adds in millions.
 TABLE_1 = {
@@ -19,18 +18,12 @@ TABLE_1 = {
 }
 
 
-def network(name):
-    recipe = recipes.get(name)
-    return models.build(recipe.model, recipe.regularization)
-
-
 def test_the_rate_is_a_straight_line_to_zero_over_three_hundred_thousand_steps():
     recipe = recipes.get("shufflenet_v1_x1_0_g3")
     assert recipe.schedule.epochs == pytest.approx(300_000 * 1024 / 1_281_167, abs=0.05)
-    found = [lr_at(recipe.optimizer.lr, recipe.schedule, 239.8 * share) for share in (0, 0.25, 0.9)]
+    found = rates("shufflenet_v1_x1_0_g3", *(239.8 * share for share in (0, 0.25, 0.9)))
     assert found == pytest.approx([0.5, 0.375, 0.05])
-    modern = recipes.get("shufflenet_v2_x2_0@torchvision")
-    assert lr_at(modern.optimizer.lr, modern.schedule, 5 + 595 / 2) == pytest.approx(0.25)
+    assert rates("shufflenet_v2_x2_0@torchvision", 5 + 595 / 2) == pytest.approx([0.25])
 
 
 @pytest.mark.parametrize("groups", TABLE_1)
@@ -86,24 +79,22 @@ def test_widths_that_do_not_divide_are_refused():
 def test_weights_begin_as_in_the_authors_code():
     torch.manual_seed(0)
     for name, first in {"shufflenet_v1_x1_0_g3": "conv1", "shufflenet_v2_x1_0": "conv1.0"}.items():
-        found = network(name)
+        found = network_of(name)
         for layer, module in found.named_modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 fixed = layer == first or isinstance(module, nn.Linear)
                 expected = 0.01 if fixed else 1 / module.weight.shape[1]
-                tolerance = 4.5 / (2 * module.weight.numel()) ** 0.5  # 4.5 deviations of a deviation
-                assert module.weight.std().item() == pytest.approx(expected, rel=tolerance)
+                assert module.weight.std().item() == drawn(expected, module.weight, errors=4.5)
             elif isinstance(module, nn.BatchNorm2d):
                 assert (module.bias == 1e-4).all()
                 assert (module.weight == 1).all()
 
 
 def test_the_widest_v2_alone_has_dropout():
-    with torch.device("meta"):
-        found = {
-            width: [m.p for m in network(f"shufflenet_v2_{width}").modules() if isinstance(m, nn.Dropout)]
-            for width in ("x0_5", "x1_0", "x1_5", "x2_0")
-        }
+    found = {
+        width: [m.p for m in on_meta(f"shufflenet_v2_{width}").modules() if isinstance(m, nn.Dropout)]
+        for width in ("x0_5", "x1_0", "x1_5", "x2_0")
+    }
     assert found == {"x0_5": [0.0], "x1_0": [0.0], "x1_5": [0.0], "x2_0": [0.2]}
 
 

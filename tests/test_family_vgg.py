@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from networks import network_of, on_meta, rates
 from torch import nn
 
 import recipes
-from pipeline import models
 from pipeline.networks.vgg import vgg
-from pipeline.schedule import lr_at
 from pipeline.transfer import _pairs
 
 BOOK = {name: r for name, r in recipes.all_recipes().items() if r.family == "VGG"}
@@ -24,18 +23,13 @@ CHAIN = {
 }
 
 
-def build(name):
-    with torch.device("meta"):
-        return models.build(BOOK[name].model, BOOK[name].regularization)
-
-
 @pytest.mark.parametrize(
     ("name", "stages"),
     [("vgg11", (1, 1, 2, 2, 2)), ("vgg13", (2,) * 5), ("vgg16", (2, 2, 3, 3, 3)), ("vgg19", (2, 2, 4, 4, 4))],
 )
 def test_convolutions_are_those_of_table_1(name, stages):
     found, count = [], 0
-    for layer in build(name).features:
+    for layer in on_meta(name).features:
         if isinstance(layer, nn.Conv2d):
             assert (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1))
             found.append(layer.out_channels)
@@ -65,8 +59,7 @@ def test_features_of_a_headless_network_are_those_of_fc7():
 
 def test_a_network_begins_as_glorot_says():
     torch.manual_seed(0)
-    recipe = BOOK["vgg11"]
-    network = models.build(recipe.model, recipe.regularization)
+    network = network_of("vgg11")
     # 2 / (inputs + outputs), with the 9 positions of a filter counted on both sides.
     assert network.features[8].weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.01)
     assert network.pre_logits.fc1.weight.std().item() == pytest.approx((2 / (25_088 + 4096)) ** 0.5, rel=0.01)
@@ -81,7 +74,7 @@ def test_recipes_begin_one_from_another_as_section_3_1_says():
 
 @pytest.mark.parametrize("name", ["vgg13", "vgg16@s256", "vgg19@s256"])
 def test_a_deeper_network_takes_four_convolutions_and_the_classifier_of_a(name):
-    network, parent = build(name), build("vgg11")
+    network, parent = on_meta(name), on_meta("vgg11")
     own, source = network.state_dict(), parent.state_dict()
     pairs = dict(_pairs(network, BOOK[name].starts_from, own, source, Path("start")))
     assert all(own[here].shape == source[there].shape for here, there in pairs.items())
@@ -105,7 +98,7 @@ def test_a_deeper_network_takes_four_convolutions_and_the_classifier_of_a(name):
     ],
 )
 def test_the_rate_is_the_papers(name, epoch, expected):
-    assert lr_at(BOOK[name].optimizer.lr, BOOK[name].schedule, epoch) == pytest.approx(expected)
+    assert rates(name, epoch) == pytest.approx([expected])
 
 
 def test_every_number_of_tables_3_and_4_is_there():
