@@ -146,8 +146,7 @@ def make_plan(
     """
     check_fit(recipe, data)
     micro_batch, accumulation = split_batch(recipe, gpus, micro_batch)
-    steps_per_epoch = data.train_images // recipe.data.batch_size
-    total_steps = math.ceil(recipe.schedule.epochs * steps_per_epoch - 1e-6)
+    steps_per_epoch, total_steps = steps_of(recipe, data)
     return Plan(
         id=id,
         recipe=recipe,
@@ -163,6 +162,12 @@ def make_plan(
         remarks=tuple(_remarks(recipe, data)),
         **machine,
     )
+
+
+def steps_of(recipe: Recipe, data: DataFacts) -> tuple[int, int]:
+    """Return the steps of an epoch, whole batches alone, and of the whole training."""
+    steps_per_epoch = data.train_images // recipe.data.batch_size
+    return steps_per_epoch, math.ceil(recipe.schedule.epochs * steps_per_epoch - 1e-6)
 
 
 def check_fit(recipe: Recipe, data: DataFacts) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import journal
 from pipeline.errors import Top1Error
 from pipeline.leaderboard import NOT_RUN, Board, Entry, Problem
+from pipeline.plan import steps_of
 from pipeline.progressive import make_stages
 from pipeline.result import Run
 from pipeline.show import supposed_data, training_gmacs
@@ -50,9 +51,7 @@ def published_figure(entry: Entry) -> str | None:
 
 def training_exaflop(recipe: Recipe) -> float | None:
     """Return 1e18 operations that the recipe's training takes, two a multiply-add; its data as published."""
-    data = supposed_data(recipe)
-    steps_per_epoch = data.train_images // recipe.data.batch_size
-    total_steps = math.ceil(recipe.schedule.epochs * steps_per_epoch - 1e-6)
+    steps_per_epoch, total_steps = steps_of(recipe, supposed_data(recipe))
     if not total_steps:
         return None
     stages = make_stages(recipe, total_steps, steps_per_epoch)
