@@ -9,7 +9,7 @@ import json
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 from pipeline.errors import Top1Error
 
@@ -33,11 +33,19 @@ def check_weight_file(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             name = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
             if name is None:
-                _refuse(path, "no file of torch.save")
+                raise not_whole(path, "no file of torch.save")
             with archive.open(name) as file:
                 _check_pickles(path, file, 1)
-    except zipfile.BadZipFile:
-        _refuse(path, "no file of torch.save, or cut short")
+    except zipfile.BadZipFile as error:
+        raise not_whole(path, "no file of torch.save, or cut short") from error
+
+
+def not_whole(path: Path, reason: Exception | str) -> Top1Error:
+    what = (str(reason).splitlines() or [type(reason).__name__])[0].rstrip(".")
+    return Top1Error(
+        f"{path} is no whole weight file ({what}); expected .safetensors, or what torch.save wrote. "
+        "Get it again."
+    )
 
 
 def holds_code(path: Path) -> Top1Error:
@@ -52,14 +60,14 @@ def _check_safetensors(path: Path) -> None:
         size = int.from_bytes(file.read(8), "little")
         whole = path.stat().st_size - 8 - size
         if whole < 0 or size > _LONGEST_HEADER:
-            _refuse(path, "no safetensors file, or cut short")
+            raise not_whole(path, "no safetensors file, or cut short")
         try:
             header = json.loads(file.read(size))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, AttributeError, KeyError, TypeError, IndexError):
-            _refuse(path, "no safetensors file")
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+            raise not_whole(path, "no safetensors file") from error
     if not ends or max(ends) != whole:
-        _refuse(path, "no tensors" if not ends else "cut short")
+        raise not_whole(path, "no tensors" if not ends else "cut short")
 
 
 def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
@@ -69,12 +77,5 @@ def _check_pickles(path: Path, file: IO[bytes], count: int) -> None:
             for operation, argument, _ in pickletools.genops(file):
                 if operation.name == "GLOBAL" and str(argument).split(".")[0].split()[0] not in _OF_TENSORS:
                     raise holds_code(path)
-    except ValueError:
-        _refuse(path, "no file of torch.save, or cut short")
-
-
-def _refuse(path: Path, reason: str) -> NoReturn:
-    raise Top1Error(
-        f"{path} is no whole weight file ({reason}); expected .safetensors, or what torch.save wrote. Get it "
-        "again."
-    )
+    except ValueError as error:
+        raise not_whole(path, "no file of torch.save, or cut short") from error

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pipeline import checkpoint
 from pipeline.errors import Top1Error
-from pipeline.weight_file import holds_code
+from pipeline.weight_file import holds_code, not_whole
 
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")  # keys under which others keep weights
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
@@ -78,7 +78,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
             return found.part("average") or found.part("model") or found.tensors
         return _plain_names(safetensors.torch.load_file(path))
     except (OSError, safetensors.SafetensorError) as error:
-        raise Top1Error(_not_whole(path, error)) from error
+        raise not_whole(path, error) from error
 
 
 def _read_pickle(path: Path) -> Any:
@@ -87,9 +87,9 @@ def _read_pickle(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         if "Weights only load failed" in str(error) and "GLOBAL" in str(error):
             raise holds_code(path) from error
-        raise Top1Error(_not_whole(path, "no file of torch.save")) from error
+        raise not_whole(path, "no file of torch.save") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise Top1Error(_not_whole(path, error)) from error
+        raise not_whole(path, error) from error
 
 
 def _state_dict(path: Path, found: Any) -> dict[str, Tensor]:
@@ -163,8 +163,3 @@ def _another_network(
         f"{path} holds the weights of another network than {type(network).__name__}: {what}. "
         "Give the file of this very network."
     )
-
-
-def _not_whole(path: Path, error: Exception | str) -> str:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return f"{path} is no whole weight file ({reason}). Get it again; nothing was changed."
