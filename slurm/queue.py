@@ -15,6 +15,7 @@ from pipeline.errors import Top1Error
 from slurm.cluster import Cluster
 
 PATIENCE = 60.0  # seconds for one of SLURM's commands: a busy controller is slow
+_SILENT = "it did not answer"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ def has_slurm() -> bool:
     named = os.environ.get("SLURM_CONF")
     if named and not Path(named).exists():  # every command of SLURM's would wait a minute for it
         raise Top1Error(f"SLURM_CONF names {named}, which is not there. Set it anew, or `unset SLURM_CONF`.")
-    done = _ask("scontrol", "--local", "show", "config") if shutil.which("sbatch") else None
-    return done is not None and "Could not establish a configuration source" not in done.stderr
+    if not shutil.which("sbatch"):
+        return False
+    said = _ask("scontrol", "--local", "show", "config").stderr
+    return said != _SILENT and "Could not establish a configuration source" not in said
 
 
 def queued() -> dict[str, QueuedJob]:
@@ -44,8 +47,8 @@ def queued() -> dict[str, QueuedJob]:
     if not has_slurm():
         return {}
     done = _ask("squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%T|%r|%N")
-    if done is None or done.returncode:
-        said = done.stderr.strip().splitlines()[-1:] if done else ["it did not answer"]
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:]
         raise Top1Error(f"squeue failed: {' '.join(said)}. Try again, or ask whoever runs the cluster.")
     rows = [line.split("|") for line in done.stdout.splitlines()]
     return {id: QueuedJob(id, state, reason, nodes) for id, state, reason, nodes in rows}
@@ -62,8 +65,9 @@ def ended_states(jobs: Iterable[str]) -> dict[str, str]:
         ("sacct", "-n", "-P", "-X", "-o", "JobID,State", "-j"),
     ):
         unknown = [job for job in wanted if job not in found]
-        done = _ask(*command, ",".join(unknown)) if unknown and shutil.which(command[0]) else None
-        rows = [line.split("|") for line in done.stdout.splitlines()] if done else []
+        if not unknown or not shutil.which(command[0]):
+            continue
+        rows = [line.split("|") for line in _ask(*command, ",".join(unknown)).stdout.splitlines()]
         found |= {job: state.split()[0] for job, state in rows if job in unknown}  # "CANCELLED by 0"
     return found
 
@@ -76,8 +80,7 @@ def with_cpus(cluster: Cluster) -> Cluster:
     if cluster.cpus_per_node or not has_slurm():
         return cluster
     partition = dict(cluster.sbatch).get("partition", cluster.partition)
-    done = _ask("sinfo", "-h", "-N", "-o", "%P|%c")
-    rows = [line.split("|") for line in done.stdout.splitlines()] if done else []
+    rows = [line.split("|") for line in _ask("sinfo", "-h", "-N", "-o", "%P|%c").stdout.splitlines()]
     ours = [
         int(cpus)
         for name, cpus in rows
@@ -89,9 +92,8 @@ def with_cpus(cluster: Cluster) -> Cluster:
 def cancel(jobs: list[str]) -> None:
     """Cancel jobs; the runs save at the next step. Raises Top1Error with SLURM's words."""
     done = _ask("scancel", *jobs)
-    if done is None or done.returncode:
-        said = done.stderr.strip() if done else "it did not answer"
-        raise Top1Error(f"scancel failed: {said}.")
+    if done.returncode:
+        raise Top1Error(f"scancel failed: {done.stderr.strip()}.")
 
 
 def move_waiting(old: str, new: str) -> list[str]:
@@ -101,23 +103,23 @@ def move_waiting(old: str, new: str) -> list[str]:
     """
     done = _ask("squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%i|%E")
     moved = []
-    for line in done.stdout.splitlines() if done else ():
+    for line in done.stdout.splitlines():
         id, _, waits = line.partition("|")
         now = re.sub(rf"(?<=afterok:){re.escape(old)}(?=[(:,]|$)", new, waits)
         if now != waits:
             asked = _ask(
                 "scontrol", "update", f"jobid={id}", f"dependency={re.sub(r'[(][a-z]+[)]', '', now)}"
             )
-            if asked is None or asked.returncode:
-                said = asked.stderr.strip() if asked else "it did not answer"
+            if asked.returncode:
+                said = asked.stderr.strip()
                 raise Top1Error(f"job {id} waits for {old} and could not be made to wait for {new}: {said}.")
             moved.append(id)
     return moved
 
 
-def _ask(*command: str) -> subprocess.CompletedProcess[str] | None:
-    """Run one of SLURM's commands; None when it does not answer in time."""
+def _ask(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run one of SLURM's commands; one that does not answer in time has failed and says just that."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:
-        return None
+        return subprocess.CompletedProcess(command, 1, "", _SILENT)
