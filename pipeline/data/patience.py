@@ -56,8 +56,9 @@ class Patience:
                         raise
                     failed = error
             raise PassingError(
-                f"{path} could not be read for {sum(PAUSES):g} s ({failed.strerror}), which is no fault of "
-                "the image. Start again once it can be read; a SLURM job does so by itself, for an hour."
+                f"{path} could not be read for {sum(PAUSES):g} s ({failed.strerror or failed}), which is no "
+                "fault of the image. Start again once it can be read; a SLURM job does so by itself, for an "
+                "hour."
             )
 
     def _is_gone(self, error: OSError) -> bool:
@@ -69,7 +70,7 @@ class Patience:
         with self._lock:
             self._waiting += 1
             if self._waiting == 1:
-                _say(f"{path} cannot be read ({error.strerror}); trying again for {sum(PAUSES):g} s")
+                _say(f"{path} cannot be read ({error.strerror or error}); trying again for {sum(PAUSES):g} s")
         answered = False
         try:
             yield
