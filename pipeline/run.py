@@ -33,14 +33,14 @@ from pipeline.errors import PassingError, Top1Error
 from pipeline.evaluate import Score
 from pipeline.journal import Journal, cut_back
 from pipeline.memory import told_where_it_ends
-from pipeline.models import outputs_of, set_dropout
+from pipeline.models import outputs_of
 from pipeline.noise import noise_batch
 from pipeline.optim import load_state, state_of
 from pipeline.plan import Plan
 from pipeline.report import Report
 from pipeline.say import say
 from pipeline.stop import Agreement
-from pipeline.trained import Trained, prepare_training
+from pipeline.trained import Trained, begin_step, prepare_training
 from pipeline.transfer import load_start
 from recipes.schema import Evaluation
 
@@ -220,11 +220,8 @@ def _check_common(run: Run, step: int) -> None:
 
 def _throw_away_passes(run: Run) -> None:
     # In the form of the first stage's batches, or what is compiled here would be compiled for this alone.
-    stage = run.plan.stages[0]
+    stage = begin_step(run, 0)
     images = noise_batch(run.plan, stage.image_size, run.accelerator.device).images
-    if run.plan.recipe.progressive and run.plan.recipe.progressive.dropout:
-        set_dropout(run.network, stage.dropout)
-    run.frozen.hold(0)
     for _ in range(START_UP_PASSES):
         outputs = outputs_of(run.model(images))
         run.accelerator.backward(sum(output.float().sum() for output in outputs))

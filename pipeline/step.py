@@ -11,10 +11,8 @@ from torch.nn.utils import get_total_norm
 
 from pipeline.data.loader import Batch
 from pipeline.loss import micro_batch_loss
-from pipeline.models import set_dropout
 from pipeline.profile import named
-from pipeline.progressive import stage_at
-from pipeline.trained import Trained
+from pipeline.trained import Trained, begin_step
 
 
 def train_step(trained: Trained, step: int, batches: Iterable[Batch], logging: bool = False) -> Tensor | None:
@@ -24,11 +22,7 @@ def train_step(trained: Trained, step: int, batches: Iterable[Batch], logging: b
     it would cost a pass over the gradients for nothing.
     """
     plan, accelerator = trained.plan, trained.accelerator
-    regularization, progressive = plan.recipe.regularization, plan.recipe.progressive
-    stage = stage_at(plan.stages, step)
-    trained.frozen.hold(step)
-    if progressive and progressive.dropout:
-        set_dropout(trained.network, stage.dropout)
+    stage = begin_step(trained, step)
     for group in trained.optimizer.param_groups:
         group["lr"] = plan.lr_at(step)
     seed_generator(accelerator.device, step_seed(plan.seed, step, accelerator.process_index))
@@ -43,8 +37,8 @@ def train_step(trained: Trained, step: int, batches: Iterable[Batch], logging: b
         losses.append(loss.detach())
     trained.frozen.drop_gradients(step)
     norm = None
-    if regularization.clip_norm:
-        norm = accelerator.clip_grad_norm_(trained.model.parameters(), regularization.clip_norm)
+    if clip_norm := plan.recipe.regularization.clip_norm:
+        norm = accelerator.clip_grad_norm_(trained.model.parameters(), clip_norm)
     elif logging:
         norm = gradient_norm(trained)
     with named("optimizer"):

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from pipeline.ema import WeightAverage
 from pipeline.freeze import Frozen, freeze
-from pipeline.models import build, pool_deterministically
+from pipeline.models import build, pool_deterministically, set_dropout
 from pipeline.optim import make_optimizer
 from pipeline.plan import Plan
+from pipeline.progressive import Stage, stage_at
 
 COMPILED_FORMS = 16  # of a network in one stage, at most: its own, and where layers are frozen; and some
 
@@ -65,6 +66,15 @@ def prepare_training(plan: Plan, accelerator: Accelerator) -> Trained:
         average=average,
         frozen=frozen,
     )
+
+
+def begin_step(trained: Trained, step: int) -> Stage:
+    """Give the network what it has in a step, layers that stand still and dropout; return the stage."""
+    stage, progressive = stage_at(trained.plan.stages, step), trained.plan.recipe.progressive
+    trained.frozen.hold(step)
+    if progressive and progressive.dropout:
+        set_dropout(trained.network, stage.dropout)
+    return stage
 
 
 def compiled(network: nn.Module, plan: Plan, cuda: bool) -> nn.Module:
