@@ -331,11 +331,12 @@ def test_a_jump_of_the_rate_makes_a_spike_that_the_run_tells_of(demo_data, tmp_p
     begun = [r["step"] for r in logged if r.get("warning/loss_spike")]
     assert begun
     assert 3 * 44 < begun[0] <= 3 * 44 + 16, "within two levels of the jump"
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning ")]
-    assert len(told) == len(begun)
+    told = [line for line in capsys.readouterr().err.splitlines() if "  loss_spike: " in line]
+    assert len(told) == len(begun), "busy cores have a warning of their own"
     assert told[0].startswith(f"warning  step {begun[0]}  loss_spike: the loss is ")
     over = [r["step"] for r in logged if r.get("warning/loss_spike") == 0]
-    assert bool(status(folder)) == (len(over) < len(begun))
+    on = [warning for warning in status(folder) if warning["kind"] == "loss_spike"]
+    assert bool(on) == (len(over) < len(begun))
 
 
 def test_a_rate_of_nothing_is_dead_learning_and_status_shows_it(small_data, tmp_path, capsys, monkeypatch):
@@ -362,7 +363,7 @@ def slow_storage():
 
     def read_slowly(files, *others):
         with one_at_a_time:
-            time.sleep(0.01 * len(files))
+            time.sleep(0.03 * len(files))  # also of busy cores the slowest part by far
         read_pieces(files, *others)
 
     bulk_read.read_pieces = read_slowly
