@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from few_digits import few_digits
 
-pytest_plugins = ["mlflow_server"]
+pytest_plugins = ["mlflow_server", "ports"]
 
 
 def pytest_addoption(parser):

@@ -4,13 +4,13 @@ import json
 import math
 import random
 import re
-import socket
 import statistics
 import time
 from dataclasses import replace
 
 import pytest
 from commands import Started
+from ports import free_port
 
 import recipes
 from pipeline import waited, warning_rules, watch
@@ -363,12 +363,9 @@ def says_it_waited():
 
 
 def test_another_process_than_the_main_one_is_seen_to_starve(small_data, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = ["train", "alexnet+tiny", "--data", small_data, "--run", tmp_path / "run", "--device", "cpu",
                "--log-every", 1, "--tracking", "none", "--set", "schedule.epochs=1"]  # fmt: skip
-    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     processes = [
         Started(command, tmp_path / f"{rank}.out", says_it_waited if rank else None,
                 world | {"RANK": str(rank), "LOCAL_RANK": str(rank)})

@@ -4,13 +4,13 @@ import csv
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from ports import free_port
 from test_cli import sentence, top1
 
 from data_prep.folder import prepare_folder
@@ -118,10 +118,8 @@ def test_each_protocol_leaves_its_classes_and_confusions_as_files(trained):
 def test_two_processes_give_the_numbers_of_one(trained):
     folder = trained / "runs" / "mine" / "a"
     asked = ("eval", str(folder), *CPU, "--batch", "7", "--json")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    port = {"MASTER_PORT": str(free_port())}
+    address = {"MASTER_ADDR": "127.0.0.1", "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"} | port
     ranks = [
         subprocess.Popen(
             [sys.executable, "-m", "pipeline.cli", *asked],

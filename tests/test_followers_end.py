@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -49,14 +48,6 @@ def training():
     finally:
         process.kill()
         process.wait()
-
-
-@pytest.fixture
-def refused():
-    """An address where nothing listens."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{closed.getsockname()[1]}"
 
 
 def running(tmp_path):

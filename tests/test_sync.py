@@ -5,7 +5,6 @@ import math
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -407,15 +406,12 @@ def test_a_server_that_is_killed_and_started_again_costs_no_point_and_doubles_no
         assert len(tracked_runs(second.address)) == 1
 
 
-def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, database):
+def test_with_no_server_at_all_one_sentence_says_how_to_deliver_later(tmp_path, database, refused):
     folder = make_run(tmp_path, result=make_result())
     write_records(folder, range(5))
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        uri = f"http://name:secret@127.0.0.1:{closed.getsockname()[1]}"
-        begun = time.monotonic()
-        with pytest.raises(Top1Error) as caught:
-            sync(folder, uri, follow=True)
+    begun = time.monotonic()
+    with pytest.raises(Top1Error) as caught:
+        sync(folder, refused.replace("//", "//name:secret@"), follow=True)
     assert time.monotonic() - begun < QUICK.patience + 20
     assert "Connection refused" in str(caught.value)
     assert f"`top1 sync {folder}` delivers it later" in str(caught.value)
@@ -455,15 +451,12 @@ def test_all_runs_are_brought_up_to_date_whatever_is_wrong_with_one(tmp_path, da
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_a_server_that_is_gone_is_asked_for_one_run_and_not_for_all(tmp_path, capsys):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{closed.getsockname()[1]}"  # bound, not listening: refused
-        for name in "abc":
-            planned(tmp_path / name, tracking=address)
-        assert main(["sync", "--runs", str(tmp_path)]) == 1
+def test_a_server_that_is_gone_is_asked_for_one_run_and_not_for_all(tmp_path, capsys, refused):
+    for name in "abc":
+        planned(tmp_path / name, tracking=refused)
+    assert main(["sync", "--runs", str(tmp_path)]) == 1
     told = capsys.readouterr().err.splitlines()
-    assert [f"{address} did not take the run" in line for line in told] == [True, False]
+    assert [f"{refused} did not take the run" in line for line in told] == [True, False]
     assert told[1] == "top1: 2 more runs go there and were not tried"
 
 

@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import pytest
 import safetensors.torch
 import torch
 from commands import Started
+from ports import free_port
 from run_results import weights
 
 import recipes
@@ -38,9 +38,7 @@ class Processes:
     """One run's processes, started as a launcher would; killed and waited for together."""
 
     def __init__(self, *arguments, processes=1):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(probe.getsockname()[1])}
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
         ranks = [
             {"RANK": str(r), "LOCAL_RANK": str(r), "WORLD_SIZE": str(processes), **address}
             for r in range(processes)
@@ -266,13 +264,12 @@ def test_images_of_a_batch_and_their_pixels_are_the_same_at_1_2_and_4_processes(
         assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
 
 
-def test_a_run_whose_tracker_is_unreachable_ends_normally_and_is_delivered_later(small_data, tmp_path):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{closed.getsockname()[1]}"  # bound, not listening: refused
-        folder = tmp_path / "run"
-        fast = [option for option in FAST if option not in ("--tracking", "none")]
-        run("train", *TINY["alexnet"], "--data", small_data, *fast, "--tracking", address, "--run", folder)
+def test_a_run_whose_tracker_is_unreachable_ends_normally_and_is_delivered_later(
+    small_data, tmp_path, refused
+):
+    folder = tmp_path / "run"
+    fast = [option for option in FAST if option not in ("--tracking", "none")]
+    run("train", *TINY["alexnet"], "--data", small_data, *fast, "--tracking", refused, "--run", folder)
     assert json.loads((folder / "status.json").read_text())["state"] == "finished"
     assert "top1 sync" in (folder / "logs" / "sync.log").read_text()
 

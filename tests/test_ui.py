@@ -73,12 +73,9 @@ def test_an_experiment_that_is_not_there_is_told_with_those_that_are(synced):
         store(synced, "bord")
 
 
-def test_a_server_that_does_not_answer_is_told():
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        with pytest.raises(Top1Error, match=r"does not answer: .*Connection refused"):
-            store(uri)
+def test_a_server_that_does_not_answer_is_told(refused):
+    with pytest.raises(Top1Error, match=r"does not answer: .*Connection refused"):
+        store(refused)
 
 
 def test_a_view_that_cannot_be_stored_leaves_the_plain_address(synced, monkeypatch):
