@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("recipes", "pipeline", "slurm", "data_prep")
 HEAVY = {
     "torch", "torchvision", "timm", "accelerate", "numpy", "mlflow", "nvidia", "pyarrow", "sklearn", "PIL",
-    "safetensors", "submitit", "sqlalchemy", "matplotlib", "pynvml",
+    "safetensors", "submitit", "sqlalchemy", "matplotlib", "pynvml", "rich",
 }  # fmt: skip
 LIGHT = {
     "pipeline.cli", "pipeline.errors", "pipeline.plan", "pipeline.planning", "pipeline.schedule",

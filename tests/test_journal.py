@@ -217,12 +217,6 @@ def test_a_missing_document_is_told_by_name_or_is_none(tmp_path):
     assert read_json_or_none(tmp_path / "no folder" / "plan.json") is None
 
 
-def test_the_journal_needs_nothing_but_the_standard_library():
-    script = "import json, sys, pipeline.journal; print(json.dumps(list(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert not {"numpy", "torch", "mlflow", "rich"} & set(json.loads(run.stdout))
-
-
 def test_a_document_that_the_disk_does_not_take_leaves_nothing_behind(tmp_path):
     write_json(tmp_path / "status.json", {"state": "before"})
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
