@@ -107,11 +107,6 @@ def new_run(
     return folder, plan
 
 
-def write_runs(planned: list[tuple[Path, Plan]]) -> None:
-    for folder, plan in planned:
-        runs.write_plan(folder, plan)
-
-
 def open_or_create(options: argparse.Namespace, rank: int, world: int, threads: int) -> tuple[Path, Plan]:
     """Return the run that `top1 train` is about: the one in --run, or a new one.
 

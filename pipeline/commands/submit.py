@@ -257,9 +257,10 @@ def _facts(one: Request, job: str | None) -> dict[str, Any]:
 
 
 def _write(planned: list[Request]) -> None:
-    from pipeline.planning import write_runs
+    from pipeline.runs import write_plan
 
-    write_runs([(request.folder, request.plan) for request in planned])
+    for request in planned:
+        write_plan(request.folder, request.plan)
 
 
 def _describe(group: list[Request]) -> str:
