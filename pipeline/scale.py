@@ -76,10 +76,10 @@ def _step_seconds(plan: Plan, stage: Stage, gmacs_per_second: float) -> float:
 
 
 def scale_of_show(plan: Plan, nodes: int) -> Scale:
-    """Return the scale with what `top1 show` assumes of a GPU, and one checkpoint of the three it counts."""
-    from pipeline.show import ASSUMED_GMACS_PER_SECOND, checkpoint_gigabytes
+    """Return the scale with what `top1 show` assumes of a GPU."""
+    from pipeline.show import ASSUMED_GMACS_PER_SECOND, checkpoint_bytes
 
-    return scale_of(plan, nodes, ASSUMED_GMACS_PER_SECOND, checkpoint_gigabytes(plan.recipe) * 1e9 / 3)
+    return scale_of(plan, nodes, ASSUMED_GMACS_PER_SECOND, checkpoint_bytes(plan.recipe))
 
 
 def scale_text(scale: Scale) -> str:

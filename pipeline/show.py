@@ -58,7 +58,7 @@ def plan_summary(plan: Plan, at: Sequence[float] = ()) -> dict[str, Any]:
         "lr": [{"epoch": e, "lr": _lr(plan.recipe, e)} for e in at or boundaries(plan.recipe)],
         "training_gmacs": training_gmacs(plan.recipe.model, plan.stages, plan.batch_size),
         "gpu_hours": gpu_hours(plan),
-        "checkpoint_gigabytes": checkpoint_gigabytes(plan.recipe),
+        "checkpoint_gigabytes": kept_gigabytes(plan.recipe),
         "remarks": [
             *plan.remarks,
             "GPU-hours are an estimate from multiply-adds, not a measurement",
@@ -100,10 +100,15 @@ def training_gmacs(model: Model, stages: Sequence[Stage], batch_size: int) -> fl
     return 3 * model.gmacs * sum(n * scale for n, scale in zip(images, scales, strict=True))
 
 
-def checkpoint_gigabytes(recipe: Recipe) -> float:
-    """Return what a run's three checkpoints take: weights, average and optimizer state in float32."""
+def checkpoint_bytes(recipe: Recipe) -> int:
+    """Return what a checkpoint takes: weights, average and optimizer state in float32."""
     copies = 1 + (recipe.ema is not None) + _state_tensors(recipe.optimizer)
-    return 3 * 4 * copies * recipe.model.parameters / 1e9
+    return 4 * copies * recipe.model.parameters
+
+
+def kept_gigabytes(recipe: Recipe) -> float:
+    """Return what the three checkpoints that a run keeps take."""
+    return 3 * checkpoint_bytes(recipe) / 1e9
 
 
 def _state_tensors(optimizer: Optimizer) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.errors import Top1Error
 from pipeline.plan import Plan
-from pipeline.show import checkpoint_gigabytes
+from pipeline.show import kept_gigabytes
 from slurm.batch import written
 from slurm.cluster import Cluster
 from slurm.environment import of_a_new_job
@@ -29,7 +29,7 @@ def check_folder(runs: Path, plans: list[Plan]) -> None:
             f"{there} cannot be written, and the runs would go below it: {error.strerror}. Choose another "
             "--runs."
         ) from error
-    needed = sum(checkpoint_gigabytes(plan.recipe) for plan in plans)
+    needed = sum(kept_gigabytes(plan.recipe) for plan in plans)
     free = shutil.disk_usage(there).free / 1e9
     if needed > free:
         raise Top1Error(
