@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from data_prep.asked import finished
-from data_prep.collect import Collected, collect, count_classes, missing_images, some
+from data_prep.collect import Collected, collect, missing_images, some
 from data_prep.devkit import Devkit, read_devkit
 from data_prep.files import Item, folders_of, images_of, index_files
 from data_prep.place import place_files
@@ -155,7 +155,7 @@ def _check(found: Collected, kit: Devkit | None, published: Published | None) ->
             "archives."
         )
     for split in ("train", "val"):
-        counts = count_classes(found.table, found.classes, split)
+        counts = found.counts(split)
         if kit:
             problem = missing_images(counts, kit.train_images if split == "train" else kit.val_images, split)
             if problem:
