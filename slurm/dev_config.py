@@ -13,24 +13,21 @@ from pathlib import Path
 class DevCluster:
     """What a throw-away cluster is made of; every node is a slurmd on this machine.
 
-    grace: seconds a preempted job is given. kill_wait: between SIGTERM and SIGKILL.
-    credential: seconds until a requeued job may start again (SLURM's default is 120).
+    kill_wait: seconds between SIGTERM and SIGKILL.
     """
 
     nodes: int = 4
     cpus: int = 4
     gpus: int = 2
     accounting: bool = False
-    grace: int = 0
     kill_wait: int = 5
-    credential: int = 5
-    node_timeout: int = 10
 
     @property
     def node_names(self) -> list[str]:
         return [f"n{i}" for i in range(1, self.nodes + 1)]
 
 
+_CREDENTIAL = 5  # seconds until a requeued job may start again (SLURM's default is 120)
 PORTS = 400  # of one cluster: the controller's, then one a node, accounting's at 90, srun's from 100
 
 
@@ -50,7 +47,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/s,cred_expire={cluster.credential}
+AuthInfo=socket={folder}/munge/s,cred_expire={_CREDENTIAL}
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmctldPort={port}
 SrunPortRange={port + 100}-{port + PORTS - 1}
@@ -75,7 +72,7 @@ PreemptMode=REQUEUE
 JobRequeue=1
 KillWait={cluster.kill_wait}
 OverTimeLimit=0
-SlurmdTimeout={cluster.node_timeout}
+SlurmdTimeout=10
 SlurmctldTimeout=30
 UnkillableStepTimeout=15
 MinJobAge=3600
@@ -83,7 +80,7 @@ InactiveLimit=0
 JobAcctGatherType=jobacct_gather/none
 {_accounting(cluster, folder, port)}
 {_nodes(cluster, port, host)}
-PartitionName=debug Nodes=ALL Default=YES DefaultTime=10 PriorityTier=1 GraceTime={cluster.grace}
+PartitionName=debug Nodes=ALL Default=YES DefaultTime=10 PriorityTier=1 GraceTime=0
 PartitionName=hi Nodes=ALL DefaultTime=10 PriorityTier=10 PreemptMode=OFF
 """
 
