@@ -1,4 +1,4 @@
-"""A batch of noise, for what needs no real images: the probe, the benches. Heavy: torch."""
+"""A batch of noise, for what needs no real images: passes before training, the probe, benches. Heavy."""
 
 from __future__ import annotations
 

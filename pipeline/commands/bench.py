@@ -258,7 +258,7 @@ def _answer(options: argparse.Namespace, answer: dict[str, Any], text: Callable[
 
 
 def _training(options: argparse.Namespace) -> TrainingBench:
-    """Return what the options of `bench step`, `train` and `stages` ask for."""
+    """Return what the options of a bench of the training loop ask for; what one has not counts as 1."""
     from pipeline.bench.training import TrainingBench
     from pipeline.plan import LARGEST_MICRO_BATCH
     from pipeline.planning import allotted_threads
