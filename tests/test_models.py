@@ -169,3 +169,16 @@ def test_dropout_that_a_recipe_leaves_out_is_none_whatever_the_constructor_says(
         models.set_dropout(timm_network, 0.5)
     assert timm_network.drop_rate == 0.5
     assert [m.p for m in torchvision_network.modules() if isinstance(m, nn.Dropout)] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "features"),  # what each paper's classifier is given
+    [("lenet5", 84), ("alexnet", 4096), ("vgg16", 4096), ("googlenet", 1024), ("resnet50", 2048),
+     ("densenet121", 1024), ("mobilenet_v2", 1280), ("efficientnetv2_s", 1280)],
+)  # fmt: skip
+def test_a_network_without_its_classifier_gives_the_features_it_is_given(name, features):
+    recipe = recipes.get(name)
+    channels, size = 1 if recipe.data.color == "gray" else 3, recipe.validation.crop
+    network = models.headless(recipe.model, recipe.regularization).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, channels, size, size)).shape == (1, features)

@@ -79,11 +79,8 @@ def _status(options: argparse.Namespace) -> int:
     from pipeline.columns import table
 
     head = ("run", "job", "state", "attempt", "epoch", "step", "img/s", "left", "top-1", "why")
-    print(
-        table(
-            [head, *(_row(one, options.runs, bool(options.which)) for one in found)], right=(3, 4, 5, 6, 7, 8)
-        )
-    )
+    rows = [_row(one, options.runs, whole=bool(options.which)) for one in found]
+    print(table([head, *rows], right=(3, 4, 5, 6, 7, 8)))
     warned = [
         (_name(one, options.runs), str(warning["kind"]), str(warning["step"]), str(warning["text"]))
         for one in found

@@ -51,7 +51,10 @@ class PartialConv(nn.Module):
 
 
 class LeNet5(nn.Module):
-    """LeNet-5. (N, 1, 32, 32) -> (N, num_classes): minus the squared distance to each class's code."""
+    """LeNet-5. (N, 1, 32, 32) -> (N, num_classes): minus the squared distance to each class's code.
+
+    num_classes: 0 gives the features, (N, 84).
+    """
 
     codes: Tensor
 
@@ -78,4 +81,6 @@ class LeNet5(nn.Module):
         x = squash(self.s4(squash(self.c3(x))))
         x = squash(self.c5(x)).flatten(1)
         x = squash(self.f6(x))
+        if not len(self.codes):
+            return x
         return -(x[:, None] - self.codes).square().sum(2)
