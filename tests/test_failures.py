@@ -1,11 +1,16 @@
 """Of many processes that fail, the one that failed first is named, with its node and its error."""
 
-import psutil
-from commands import Started, wait_until
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
 from made_runs import make_run
 
 from pipeline import failures
-from pipeline.journal import read
+from slurm.local_tasks import LocalTasks
 from slurm.status import standings
 
 # As srun 22.05 writes it: rank 1 was killed twice, rank 0 failed of its absence.
@@ -53,21 +58,50 @@ def test_status_names_it_and_before_it_one_that_was_killed(tmp_path):
     assert row.reason == "process 3 on n4: Out Of Memory"
 
 
-def test_of_a_local_run_too_the_process_that_was_killed_is_named(demo_data, tmp_path):
-    command = ["submit", "alexnet+tiny", "--data", demo_data, "--runs", tmp_path / "runs", "--local",
-               "--gpus", 2, "--device", "cpu", "--threads", 1, "--log-every", 1]  # fmt: skip
-    started = Started(command, tmp_path / "output")
-    assert wait_until(lambda: list(tmp_path.glob("runs/*/*/attempts.jsonl")), started)
-    (folder,) = tmp_path.glob("runs/*/*")
-    assert wait_until(lambda: any("train/loss" in record for record in read(folder)[0]), started)
-    (task,) = [
-        process
-        for process in psutil.process_iter(["cmdline", "environ"])
-        if str(folder / "logs") in (process.info["cmdline"] or ())
-        and process.info["environ"].get("SUBMITIT_LOCAL_GLOBALID") == "1"
-    ]
-    task.kill()
-    code, said = started.wait()
-    assert code == 1
-    assert "alexnet+tiny failed: process 1 on " in said
-    assert "it was killed, or crashed without a word" in said
+STARTER = """
+import os, subprocess, sys
+tasks = [subprocess.Popen(["sleep", "60"], env={**os.environ, "SUBMITIT_LOCAL_GLOBALID": str(rank)})
+         for rank in range(3)]
+print(*(task.pid for task in tasks), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def started():
+    """A process that has started three, as submitit's local executor does, and the numbers of all."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", STARTER], **pipes) as starter:
+        pids = list(map(int, starter.stdout.readline().split()))
+        yield str(starter.pid), pids
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_of_a_local_run_too_the_process_that_was_killed_is_named(started, tmp_path):
+    job, pids = started
+    tasks = LocalTasks(job, tmp_path, "local-1")
+    tasks.look()
+    os.kill(pids[1], signal.SIGKILL)
+    failures.note(tmp_path, "local-1", 0, RuntimeError("connection closed by peer"))
+    tasks.look()
+    first = failures.first_failure(tmp_path, "local-1")
+    assert (first.rank, failures.ranks(tmp_path, "local-1")) == (1, {0, 1})
+    assert first.error.startswith("it was killed, or crashed without a word")
+    os.kill(pids[2], signal.SIGKILL)  # by submitit, for want of the others
+    tasks.look()
+    assert failures.ranks(tmp_path, "local-1") == {0, 1}
+
+
+def test_who_has_told_why_or_has_ended_well_is_not_said_to_be_killed(started, tmp_path):
+    job, pids = started
+    tasks = LocalTasks(job, tmp_path, "local-1")
+    tasks.look()
+    failures.note(tmp_path, "local-1", 0, RuntimeError("a loss that is not finite"))
+    (tmp_path / "logs" / f"{job}_2_result.pkl").touch()
+    for pid in (pids[0], pids[2]):
+        os.kill(pid, signal.SIGKILL)
+    tasks.look()
+    assert failures.first_failure(tmp_path).error == "RuntimeError: a loss that is not finite"
+    assert failures.ranks(tmp_path, "local-1") == {0}
