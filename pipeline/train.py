@@ -254,12 +254,13 @@ def measure_on(run: Run, evaluation: Evaluation, split: Split, images: int) -> S
 
 def finish(run: Run) -> None:
     """Measure every target under its own protocol and write the weights and the result."""
-    recipe = run.plan.recipe
+    recipe, cuda = run.plan.recipe, run.accelerator.device.type == "cuda"
     reestimate(run)
-    if run.accelerator.device.type == "cuda" or run.accelerator.mixed_precision != "no":
+    if cuda or run.accelerator.mixed_precision != "no":
         # As `top1 eval` measures it again.
         torch.backends.cuda.matmul.allow_tf32 = False
-        run.accelerator.unwrap_model(run.network, keep_fp32_wrapper=False)
+        if not run.plan.compiles(cuda):  # else autocast is around what is compiled, and there alone
+            run.accelerator.unwrap_model(run.network, keep_fp32_wrapper=False)
         run.precise = True
         run.scores.clear()
     scores = [(i, e, measure(run, e)) for i, e in evaluations_of(recipe)]

@@ -74,6 +74,18 @@ def test_bf16_follows_the_curve_of_fp32(small_data, tmp_path):
     assert half == pytest.approx(full, rel=0.1)
 
 
+def test_a_compiled_network_that_trained_in_bf16_is_measured_in_fp32(small_data, tmp_path):
+    folder = tmp_path / "run"
+    options = ["--compile", "yes", "--precision", "bf16", "--set", "schedule.epochs=1"]
+    options += ["--set", "schedule.milestones=(1,)"]
+    launch("train", "alexnet+tiny", "--data", small_data, "--run", folder, *FAST, *options)
+    (measured,) = (folder / "evaluation").glob("*.json")
+    error = json.loads(measured.read_text())["ece"]
+    measured.unlink()
+    launch("eval", folder, "--device", "cpu", "--threads", 1)
+    assert json.loads(measured.read_text())["ece"] == pytest.approx(error, rel=1e-5)
+
+
 def test_long_runs_on_a_gpu_are_compiled_unless_they_are_to_be_deterministic():
     recipe = recipes.get("resnet50")
     plan = make_plan(recipe, supposed_data(recipe), id="x", seed=0, threads=1)
