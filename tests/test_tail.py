@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -113,3 +114,17 @@ def test_leaving_early_closes_the_generator_and_ends_its_thread():
     items.close()
     assert len(closed) == 1
     assert threading.active_count() == before
+
+
+def test_the_thread_is_on_the_gpu_of_its_process_before_it_sets_a_stream(monkeypatch):
+    called = []
+
+    def noted(name):
+        return lambda *_: called.append((name, threading.current_thread().name)) or MagicMock()
+
+    for name in ("set_device", "stream", "Stream", "current_stream"):
+        monkeypatch.setattr(torch.cuda, name, noted(name))
+    list(made_ahead(((n, MagicMock()) for n in range(3)), 5))
+    in_thread = [name for name, thread in called if thread.startswith("make-batches")]
+    assert in_thread[0] == "set_device"
+    assert set(in_thread[1:]) == {"stream"}
