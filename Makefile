@@ -2,6 +2,7 @@
 # make test    lint and the test-suite
 # make sweep   every recipe, small, through the whole pipeline (half an hour)
 # make fit     has every network learn eight images by heart (a quarter of an hour)
+# make gpu     what only a GPU shows: broken off and compiled runs, pixels, steps that never wait (needs one)
 # make faults  the long campaign of faults: 100 kills, every damage to every file of a run (half an hour)
 # make lint    ruff (rules and format) and mypy
 # make lock    resolve requirements.lock anew from pyproject.toml
@@ -21,7 +22,7 @@ UV := $(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode
 # Byte code halves the start of every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install smoke test sweep fit faults lint lock
+.PHONY: install smoke test sweep fit gpu faults lint lock
 
 install: $(INSTALLED)
 
@@ -62,6 +63,9 @@ sweep: $(INSTALLED)
 
 fit: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/sweep.py -k fits
+
+gpu: $(INSTALLED)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 tests/gpu
 
 faults: $(INSTALLED)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s tests/faults --long

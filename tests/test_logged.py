@@ -15,7 +15,6 @@ from accelerate import Accelerator
 import recipes
 from pipeline.gpu import gpu_figures
 from pipeline.journal import read, read_json
-from pipeline.profile import profiling
 from pipeline.snapshot import environment, recipe_source
 from pipeline.step import gradient_norm
 from pipeline.waited import Waited
@@ -103,32 +102,3 @@ def test_waiting_is_the_time_spent_in_the_loader_and_is_told_once():
 
 def test_a_cpu_has_no_figures_of_a_gpu():
     assert gpu_figures(torch.device("cpu")) == {}
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_tells_its_memory_and_utilization():
-    device = torch.device("cuda", 0)
-    torch.zeros(2**28, device=device)  # 1 GiB
-    found = gpu_figures(device)
-    assert found["system/gpu_memory_peak_gib"] >= 1
-    assert found["system/gpu_memory_used_gib"] >= 1
-    assert 0 <= found.get("system/gpu_utilization_percent", 0.0) <= 100
-
-
-def train_until_it_is_too_much(device, after_step):
-    for _ in range(10):
-        torch.zeros(2**20, device=device)
-        after_step()
-    torch.zeros(2**45, device=device)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_that_runs_out_of_memory_tells_who_had_it(tmp_path):
-    accelerator = Accelerator()
-    with pytest.raises(torch.OutOfMemoryError), profiling(tmp_path, accelerator, 0, 10) as after_step:
-        train_until_it_is_too_much(accelerator.device, after_step)
-    assert {path.name for path in (tmp_path / "profile").iterdir()} == {
-        "steps-8-10.rank-0.json.gz",
-        "steps-8-10.rank-0.memory.pickle",
-        "out-of-memory.rank-0.pickle",
-    }
