@@ -103,9 +103,10 @@ def evaluate(
     # rank each, so that the sum over ranks is the whole table.
     table = torch.zeros(5, len(split), dtype=torch.float64, device=device)
     found = predictions(members, loader, device=device, most_images=most_images, watch=watch)
+    # Nothing here waits for a GPU: while it sees one batch, the next is made.
     for indices, probabilities in found:
-        labels = torch.from_numpy(split.labels[indices.numpy()]).to(device)
-        table[:, indices.to(device)] += _rows(probabilities, labels)
+        labels = torch.from_numpy(split.labels[indices.numpy()]).to(device, non_blocking=True)
+        table[:, indices.to(device, non_blocking=True)] += _rows(probabilities, labels)
     table = reduce(table).cpu()
     _check_counts(table, images)
     outcomes = Outcomes(
@@ -156,7 +157,7 @@ def view_probabilities(
         values = scores.softmax(1) if evaluation.average == "probabilities" else scores
         if not len(total):
             total = values.new_zeros(len(areas.indices), values.shape[1])
-        total.index_add_(0, torch.tensor(owners, device=values.device), values)
+        total.index_add_(0, torch.tensor(owners).to(values.device, non_blocking=True), values)
     means = total / count_views(evaluation)
     return means if evaluation.average == "probabilities" else means.softmax(1)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from fake_gpu import GPU, fake_gpu
 from PIL import Image
 from timm.models.dpn import DPN
 from timm.models.vgg import VGG, ConvMlp
@@ -86,6 +87,16 @@ def test_views_of_images_of_different_shape_are_averaged_to_the_last_digit(name,
         crops = [crop for image in images for crop in REFERENCES[name](image)]
         assert len(crops) == count_views(evaluation)
         assert torch.allclose(row, mean_of(crops, average), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_on_a_gpu_the_next_batch_is_made_while_the_views_of_one_are_seen(name):
+    with fake_gpu() as waits:
+        images = [torch.empty(3, CROP, CROP + 5 * (name != "single_crop"), device=GPU) for _ in range(4)]
+        evaluation, scale = Evaluation(CROP, (CROP,), name), tuple(s.to(GPU) for s in (MEAN, STD))
+        waits.clear()
+        found = view_probabilities(corner_net, areas(images), evaluation, scale, MANY)
+        assert (found.shape, found.device, waits) == ((4, 4), GPU, [])
 
 
 def test_the_mean_of_probabilities_is_not_that_of_scores():
