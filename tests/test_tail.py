@@ -4,14 +4,20 @@ import threading
 from dataclasses import dataclass
 from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 import torch
+from fake_gpu import GPU, fake_gpu
 
+from pipeline.data import augment_torch
 from pipeline.data.ahead import made_ahead
+from pipeline.data.augment_erasing import fill_with_noise
+from pipeline.data.augment_program import WIDTH, Code
 from pipeline.data.feed import Feed
 from pipeline.data.graph import Decoding, Device, _window, training_graph
 from pipeline.data.loader import Shard, TrainLoader
 from pipeline.data.manifest import Manifest
+from pipeline.data.operation import Draw
 from pipeline.data.tail import cut
 from pipeline.progressive import Stage
 from recipes.schema import (
@@ -59,6 +65,24 @@ def test_the_cut_graph_and_its_tail_make_what_the_whole_graph_makes(small_data, 
         made = tail.images(images, chunk.draw).permute(0, 3, 1, 2)
         expected = torch.cat([next(batches).images for _ in chunk.steps])
         torch.testing.assert_close(made, expected, rtol=0, atol=2e-6)
+
+
+def test_nothing_after_dali_waits_for_the_gpu():
+    draw = Draw(0, 0, np.arange(8), np.zeros(8, np.int64), 48)
+    graph = training_graph(
+        Data(16, (CROP, HorizontalFlip(), LIGHTING, RandAugment(9.0, 2, "google"), BOX), NORMALIZE)
+    )
+    _, tail = cut(graph)
+    with fake_gpu() as waits:
+        images = torch.empty(8, 48, 48, 3, dtype=torch.uint8, device=GPU)
+        made = tail.images(images, draw)
+        assert (made.shape, made.device, made.dtype) == (images.shape, GPU, torch.float32)
+        fill_with_noise(made.permute(0, 3, 1, 2), RandomErasing(1.0, fill="noise"), draw)
+        for code in Code:  # the draw above has not all of them
+            program = np.zeros((8, 1, WIDTH))
+            program[..., 0] = code
+            assert augment_torch.run(images, program).device == GPU
+        assert waits == []
 
 
 def test_a_graph_without_programs_is_not_cut():

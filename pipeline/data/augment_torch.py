@@ -16,10 +16,12 @@ from pipeline.data.augment_program import Code, Program
 def run(images: Tensor, programs: Program) -> Tensor:
     """Return what `programs`, (N, steps, WIDTH), make of `images`, (N, H, W, 3) uint8; the input stays."""
     images = images.clone()
-    # One copy to the device: each waits for the device's work so far.
     kinds = programs[..., 0].astype(np.int64)
-    order = torch.from_numpy(np.argsort(kinds, axis=0, kind="stable")).to(images.device)
-    rows = torch.from_numpy(np.ascontiguousarray(programs)).to(images.device)
+    # Sent without waiting for what the device does, here and in all that follows.
+    order, rows = (
+        torch.from_numpy(array).to(images.device, non_blocking=True)
+        for array in (np.argsort(kinds, axis=0, kind="stable"), np.ascontiguousarray(programs))
+    )
     for number in range(programs.shape[1]):
         codes, counts = np.unique(kinds[:, number], return_counts=True)
         for code, which in zip(codes, order[:, number].split(counts.tolist()), strict=True):
@@ -141,7 +143,7 @@ def _pil_grey(images: Tensor) -> Tensor:
 
 
 def _tf_grey(images: Tensor) -> Tensor:
-    part = torch.tensor(1 / 255, dtype=torch.float32, device=images.device)
+    part = torch.full((), 1 / 255, dtype=torch.float32, device=images.device)
     red, green, blue = (images.float() * part).unbind(-1)
     return ((red * 0.2989 + green * 0.587 + blue * 0.114) * 255.5).int()
 

@@ -70,4 +70,5 @@ def _erase(images: Tensor, start: NDArray[Any], shape: NDArray[Any]) -> None:
 
 
 def _on(images: Tensor, array: NDArray[Any]) -> Tensor:
-    return torch.from_numpy(array).to(images.device)
+    """Return an array on the device of images, without waiting for what that does meanwhile."""
+    return torch.from_numpy(array).to(images.device, non_blocking=True)
