@@ -1,11 +1,15 @@
 """The benches and the doctor: what they count and say; how fast anything is, is not tested."""
 
+import io
 import json
+import time
 from importlib import metadata
 
 import pytest
+import torch
 
 from pipeline import doctor, machine
+from pipeline.bench.child import measured_rounds
 from pipeline.bench.figures import Goal, Ratio, Timing, goal_json, ratio_of, row_json
 from pipeline.bench.figures import Row as BenchRow
 from pipeline.cli import main
@@ -46,6 +50,31 @@ def test_a_row_and_a_goal_say_what_they_are_against():
     assert row_json(BenchRow("dali", "dali"), made)["verdict"] == "baseline"
     assert goal_json(Goal("top1", "dali", 1.5), made)["verdict"] == "reached"
     assert goal_json(Goal("dali", "top1", 1.0), made)["verdict"] == "missed"
+
+
+class Gpu:
+    """Has 0.2 s of work for every batch, asked of it after it was waited for: by a thread that goes ahead."""
+
+    asked, busy_until = False, 0.0
+
+    def batches(self):
+        while True:
+            self.asked = True
+            yield [0]
+
+    def synchronize(self):
+        time.sleep(max(0.0, self.busy_until - time.perf_counter()))
+        if self.asked:
+            self.asked, self.busy_until = False, time.perf_counter() + 0.2
+
+
+def test_a_round_ends_when_the_gpu_too_has_done_its_work(monkeypatch):
+    gpu = Gpu()
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", gpu.synchronize)
+    timing = next(measured_rounds(gpu.batches(), 1, io.StringIO()))
+    assert timing.images == 1
+    assert timing.seconds >= 0.2
 
 
 def test_bench_loader_measures_every_row_on_the_same_images(capsys, tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ _POLL_SECONDS = 0.002
 _STILL_SECONDS = 0.05  # without CPU time: all threads and workers wait
 _MOST_SECONDS = 20.0  # a loader that never rests could not be measured
 _REST_CPU_SECONDS = 0.0005  # used up by a poll itself, at most
+_REST_GPU_SECONDS = 0.001  # that waiting for a GPU takes which has nothing to do, at most
 
 
 def measured_rounds(stream: Iterator[Any], batches: int, orders: TextIO) -> Iterator[Timing]:
@@ -43,18 +44,27 @@ def _round(stream: Iterator[Any], batches: int) -> Timing:
 
 def _standstill() -> tuple[float, float]:
     """Wait until nothing works any more; return when that was, and the CPU seconds used until then."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
+    _gpu_was_busy()
     deadline = time.perf_counter() + _MOST_SECONDS
     last, used = time.perf_counter(), _cpu_seconds()
     while (now := time.perf_counter()) < min(deadline, last + _STILL_SECONDS):
         time.sleep(_POLL_SECONDS)
+        gpu_was_busy = _gpu_was_busy()  # with what a thread asked of it since
         before, used = used, _cpu_seconds()
-        if used - before > _REST_CPU_SECONDS:
+        if gpu_was_busy or used - before > _REST_CPU_SECONDS:
             last = time.perf_counter()
     if now >= deadline:
         raise RuntimeError(f"still working {_MOST_SECONDS:g} s after the last batch was taken")
     return last, used
+
+
+def _gpu_was_busy() -> bool:
+    """Wait until the GPU has done what was asked of it; return whether it had not."""
+    if not torch.cuda.is_initialized():
+        return False
+    start = time.perf_counter()
+    torch.cuda.synchronize()
+    return time.perf_counter() - start > _REST_GPU_SECONDS
 
 
 def _cpu_seconds() -> float:
