@@ -12,6 +12,14 @@ import torch
 UTILIZATION = "system/gpu_utilization_percent"
 
 
+def number_of(device: torch.device) -> int | None:
+    """Return the number of a GPU among those that this process sees, None for a CPU.
+
+    That of a process on its node may be another: some launchers show each process its own GPU alone.
+    """
+    return (device.index or 0) if device.type == "cuda" else None
+
+
 def peak_memory_gib(device: torch.device) -> float:
     """Return the most GPU memory that torch has held since the process began, 0 for a CPU."""
     return torch.cuda.max_memory_reserved(device) / 2**30 if device.type == "cuda" else 0.0

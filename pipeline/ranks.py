@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import Top1Error
+from pipeline.gpu import number_of
 
 TIMEOUT = timedelta(minutes=30)  # between the first rank's end and the last one's
 
@@ -51,6 +52,6 @@ def join(device: str, world: int, threads: int) -> Ranks:
         accelerator.process_index,
         world,
         accelerator.device,
-        accelerator.local_process_index if cuda else None,
+        number_of(accelerator.device),
         lambda total: accelerator.reduce(total, "sum"),
     )

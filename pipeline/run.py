@@ -31,6 +31,7 @@ from pipeline.data.patience import Patience
 from pipeline.data.sampling import Shard
 from pipeline.errors import PassingError, Top1Error
 from pipeline.evaluate import Score
+from pipeline.gpu import number_of
 from pipeline.journal import Journal, cut_back
 from pipeline.memory import told_where_it_ends
 from pipeline.models import outputs_of
@@ -92,7 +93,7 @@ class Run(Trained):
     @property
     def device_id(self) -> int | None:
         """The GPU of this process for DALI, None on the CPU."""
-        return self.accelerator.local_process_index if self.accelerator.device.type == "cuda" else None
+        return number_of(self.accelerator.device)
 
 
 @contextlib.contextmanager
@@ -138,7 +139,7 @@ def prepare(plan: Plan, folder: Path, accelerator: Accelerator) -> Run:
             shard=Shard(
                 accelerator.process_index, accelerator.num_processes, plan.micro_batch, plan.accumulation
             ),
-            device_id=accelerator.local_process_index if accelerator.device.type == "cuda" else None,
+            device_id=number_of(accelerator.device),
             threads=plan.threads,
             on_bad_file=list_in(folder),
         ),

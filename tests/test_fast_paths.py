@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from pipeline.journal import read
 from pipeline.models import DeterministicPool, pool_deterministically
 from pipeline.optim import load_state, make_optimizer, state_of
 from pipeline.plan import make_plan
+from pipeline.run import Run
 from pipeline.show import supposed_data
 from recipes.schema import SGD, AdamW, Regularization, RMSProp
 
@@ -162,3 +164,12 @@ def test_deterministic_pooling_is_adaptive_pooling(size, asked):
     assert isinstance(network[0], DeterministicPool)
     images = torch.randn(2, 3, *size, dtype=torch.double)
     torch.testing.assert_close(network(images), functional.adaptive_avg_pool2d(images, asked))
+
+
+@pytest.mark.parametrize(("device", "number"), [("cuda:0", 0), ("cuda:3", 3), ("cuda", 0), ("cpu", None)])
+def test_dali_works_on_the_gpu_that_the_network_is_on(device, number):
+    # The fourth process of a node, which may see the GPU that is its own alone: then that is number 0.
+    accelerator = SimpleNamespace(device=torch.device(device), local_process_index=3)
+    run = Run.__new__(Run)
+    run.accelerator = accelerator
+    assert run.device_id == number
