@@ -16,7 +16,8 @@ from torchvision import transforms
 from torchvision.transforms import functional
 
 from data_prep.folder import prepare_folder
-from pipeline.data.geometry import train_windows
+from pipeline.data import resize
+from pipeline.data.geometry import evaluation_windows, train_windows
 from pipeline.data.loader import EvalLoader, Shard, TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.data.operation import Draw
@@ -31,6 +32,7 @@ from recipes.schema import (
     RandomResizedCrop,
 )
 
+RESIZED = resize.resized
 PLAIN = Normalize((0.0,) * 3, (1.0,) * 3)  # pixels come out as they are, 0..255
 MODES = {
     "bilinear": transforms.InterpolationMode.BILINEAR,
@@ -186,6 +188,29 @@ def test_without_antialias_evaluation_interpolates_between_pixel_centers(sized):
     for index, image in evaluated(split, evaluation):
         theirs = half_pixel_bilinear(np.asarray(pil(split, index), np.float64), 256, 256)
         assert difference(image, theirs).max() < 0.01
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+@pytest.mark.parametrize("interpolation", MODES)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_images_of_one_size_are_resized_together_on_a_gpu_as_alone(
+    protocol, interpolation, antialias, monkeypatch
+):
+    evaluation, how = PROTOCOLS[protocol][0], (interpolation, antialias)
+    sizes = np.array([(37, 50), (50, 37), (37, 50), (512, 300), (37, 50), (37, 50), (50, 37)], np.int32)
+    draw = np.random.default_rng(0)
+    images = [torch.from_numpy(draw.integers(0, 256, (*size, 3), np.uint8)) for size in sizes]
+    calls = []
+    monkeypatch.setattr(resize, "_TOGETHER", 3)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)  # takes the same way on the CPU
+    monkeypatch.setattr(
+        resize, "resized", lambda window, *rest: calls.append(len(window)) or RESIZED(window, *rest)
+    )
+    together = resize.resized_crops(images, evaluation_windows(evaluation, sizes), *how)
+    assert calls == [3, 1, 2, 1]  # four of the first size, in two goes
+    for image, size, crop in zip(images, sizes, together, strict=True):
+        (alone,) = resize.resized_crops([image], evaluation_windows(evaluation, size[None]), *how)
+        assert torch.equal(crop, alone)
 
 
 def test_an_evaluation_larger_than_the_image_is_padded_with_black(sized):
