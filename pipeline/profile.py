@@ -68,8 +68,10 @@ def _remembered_memory(path: Path, device: torch.device) -> Iterator[None]:
     torch.cuda.memory._record_memory_history(stacks="python", max_entries=_EVENTS)
     try:
         yield
-    except torch.OutOfMemoryError:
-        torch.cuda.memory._dump_snapshot(str(path))
+    except Exception as error:
+        # In a step it is the cause of the sentence that says what to do (`memory.told_where_it_ends`).
+        if any(isinstance(one, torch.OutOfMemoryError) for one in (error, error.__cause__)):
+            torch.cuda.memory._dump_snapshot(str(path))
         raise
     finally:
         torch.cuda.memory._record_memory_history(enabled=None)

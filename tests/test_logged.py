@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,8 +14,13 @@ import torch
 from accelerate import Accelerator
 
 import recipes
+from pipeline.errors import CrashError
 from pipeline.gpu import gpu_figures
 from pipeline.journal import read, read_json
+from pipeline.memory import told_where_it_ends
+from pipeline.plan import make_plan
+from pipeline.profile import profiling
+from pipeline.show import MNIST
 from pipeline.snapshot import environment, recipe_source
 from pipeline.step import gradient_norm
 from pipeline.waited import Waited
@@ -102,3 +108,18 @@ def test_waiting_is_the_time_spent_in_the_loader_and_is_told_once():
 
 def test_a_cpu_has_no_figures_of_a_gpu():
     assert gpu_figures(torch.device("cpu")) == {}
+
+
+def test_memory_that_runs_out_in_a_step_of_a_run_is_told_too(tmp_path, monkeypatch):
+    # As the training loop has it: the step says what to do about it, the profile who had it.
+    monkeypatch.setattr(torch.cuda.memory, "_record_memory_history", lambda *_, **__: None)
+    monkeypatch.setattr(torch.cuda.memory, "_dump_snapshot", lambda path: Path(path).touch())
+    plan = make_plan(recipes.get("lenet5"), MNIST, id="one", seed=0, threads=1)
+    node = SimpleNamespace(process_index=3, is_local_main_process=False, device=torch.device("cuda", 3))
+    with (
+        pytest.raises(CrashError, match="memory ran out in step 8"),
+        profiling(tmp_path, node, 0, 10),
+        told_where_it_ends(plan, tmp_path, 7, torch.device("cpu")),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 42.00 GiB.")
+    assert (tmp_path / "profile" / "out-of-memory.rank-3.pickle").exists()
