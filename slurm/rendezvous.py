@@ -25,6 +25,7 @@ STEP_SECONDS = 600.0
 ANSWER_SECONDS = 10.0  # of a store that is asked for its secret
 _SIOCGIFADDR = 0x8915  # linux/sockios.h: the IPv4 address of an interface
 _SECRET = "top1/secret"
+_HERE = "top1/here"  # /RANK: that this process has come
 
 
 def join(task: Task, folder: Path, cuda: bool, step_seconds: float = STEP_SECONDS) -> None:
@@ -60,8 +61,11 @@ def join(task: Task, folder: Path, cuda: bool, step_seconds: float = STEP_SECOND
         world_size=task.world,
         timeout=timedelta(seconds=step),
     )
+    # With gloo every process is here now. NCCL meets the others at the first collective, and not before.
+    store.set(f"{_HERE}/{task.rank}", "")
     if task.rank == 0:
-        path.unlink(missing_ok=True)  # every process is here
+        store.wait([f"{_HERE}/{rank}" for rank in range(task.world)], timedelta(seconds=startup))
+        path.unlink(missing_ok=True)
 
 
 def address_of_this_node(task: Task) -> str:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from pipeline.plan import make_plan
 from pipeline.report import Report
 from pipeline.show import DEMO
 from pipeline.tiny import tiny
-from slurm.rendezvous import _listen, _store_that_knows
+from slurm.rendezvous import _listen, _store_that_knows, join
 from slurm.tasks import Task
 
 
@@ -96,6 +97,23 @@ def test_only_the_store_that_knows_the_secret_is_joined(tmp_path):
         start = time.monotonic()
         assert _store_that_knows(secret, "127.0.0.1", nobody.getsockname()[1]) is None
         assert time.monotonic() - start < 5
+
+
+def test_a_process_that_comes_late_finds_the_others_where_the_group_does_not_wait_for_it(
+    tmp_path, monkeypatch
+):
+    # As NCCL's, which meets the others at the first collective.
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
+    monkeypatch.setenv("TOP1_STARTUP_SECONDS", "10")
+    for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "")
+    first, late = (Task(rank=r, world=2, local_rank=r, local_world=2, launch="1.0.0") for r in range(2))
+    with ThreadPoolExecutor(1) as pool:
+        joined = pool.submit(join, first, tmp_path, cuda=False)
+        time.sleep(1)
+        join(late, tmp_path, cuda=False)
+        joined.result()
+    assert not (tmp_path / "logs" / "rendezvous-1.0.0").exists()
 
 
 def test_an_error_in_a_folder_that_is_gone_stays_the_error_that_is_told(tmp_path):
