@@ -17,7 +17,7 @@ import recipes
 from pipeline import checkpoint, runs
 from pipeline.cli import main
 from pipeline.journal import read
-from pipeline.models import DeterministicPool, pool_deterministically
+from pipeline.models import DeterministicPool, build, outputs_of, pool_deterministically
 from pipeline.optim import load_state, make_optimizer, state_of
 from pipeline.plan import make_plan
 from pipeline.run import Run
@@ -173,3 +173,18 @@ def test_dali_works_on_the_gpu_that_the_network_is_on(device, number):
     run = Run.__new__(Run)
     run.accelerator = accelerator
     assert run.device_id == number
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_no_gradient_of_a_deterministic_training_is_that_of_torchs_adaptive_pooling(name):
+    recipe = recipes.get(name)
+    network = build(recipe.model, recipe.regularization)
+    pool_deterministically(network)
+    answer = network(torch.zeros(2, 3, *[recipe.data.geometry.size] * 2))
+    nodes = {output.grad_fn for output in outputs_of(answer)}
+    waiting = list(nodes)
+    while waiting:
+        found = {function for function, _ in waiting.pop().next_functions if function} - nodes
+        nodes |= found
+        waiting += found
+    assert not [node.name() for node in nodes if "AdaptiveAvgPool" in node.name()]

@@ -48,6 +48,8 @@ class AuxiliaryHead(nn.Module):
         super().__init__()
         channels, hidden = round(128 * width), round(1024 * width)
         self.conv = nn.Conv2d(inputs, channels, 1)
+        # 224 pixels leave 4x4 here; the adaptive pool is the identity then and lets --tiny sizes through.
+        self.pool = nn.AdaptiveAvgPool2d(4)
         self.fc1 = nn.Linear(channels * 16, hidden)
         self.fc2 = nn.Linear(hidden, num_classes)
         self.dropout = nn.Dropout(dropout)
@@ -55,8 +57,7 @@ class AuxiliaryHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if min(x.shape[-2:]) >= 5:
             x = functional.avg_pool2d(x, 5, 3)  # 14x14 -> 4x4
-        # 224 pixels leave 4x4 here; the adaptive pool is the identity then and lets --tiny sizes through.
-        x = functional.adaptive_avg_pool2d(self.conv(x).relu(), 4).flatten(1)
+        x = self.pool(self.conv(x).relu()).flatten(1)
         return self.fc2(self.dropout(self.fc1(x).relu()))
 
 

@@ -13,13 +13,14 @@ class AuxiliaryHead(inception.InceptionAux):
 
     def __init__(self, in_channels: int, num_classes: int, conv_block: Any) -> None:
         super().__init__(in_channels, num_classes, conv_block)
+        # 299 pixels leave 5x5 here; the adaptive pool is the identity then and lets --tiny sizes through.
+        self.pool = nn.AdaptiveAvgPool2d(5)
         self.fc = nn.Linear(self.conv1.conv.out_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         if min(x.shape[-2:]) >= 5:
             x = functional.avg_pool2d(x, 5, 3)  # 17x17 -> 5x5
-        # 299 pixels leave 5x5 here; the adaptive pool is the identity then and lets --tiny sizes through.
-        x = self.conv1(functional.adaptive_avg_pool2d(self.conv0(x), 5))
+        x = self.conv1(self.pool(self.conv0(x)))
         return self.fc(x.flatten(1))
 
 
