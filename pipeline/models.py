@@ -10,6 +10,7 @@ from typing import Any
 import timm
 import torch
 import torchvision
+from timm.models.vgg import ConvMlp
 from torch import Tensor, nn
 
 from pipeline.batch_norm import set_batch_norm, set_constants
@@ -135,6 +136,14 @@ def pool_deterministically(network: nn.Module) -> None:
     for name, module in list(network.named_modules()):
         if type(module) is nn.AdaptiveAvgPool2d:
             network.set_submodule(name, DeterministicPool(module.output_size))
+        elif isinstance(module, ConvMlp):  # of timm's VGG: enlarges a small map by the function
+            module.register_forward_pre_hook(_enlarged)
+
+
+def _enlarged(module: ConvMlp, given: tuple[Tensor]) -> Tensor:
+    """Return the map that a layer is given at least as large as its kernel."""
+    height, width = (max(module.input_kernel_size, side) for side in given[0].shape[2:])
+    return DeterministicPool((height, width))(given[0])
 
 
 def headless(model: Model, regularization: Regularization) -> nn.Module:

@@ -22,6 +22,7 @@ from pipeline.optim import load_state, make_optimizer, state_of
 from pipeline.plan import make_plan
 from pipeline.run import Run
 from pipeline.show import supposed_data
+from pipeline.tiny import tiny
 from recipes.schema import SGD, AdamW, Regularization, RMSProp
 
 RMSPROP = RMSProp(lr=0.01, decay=0.9, momentum=0.9, eps=0.001)
@@ -175,9 +176,10 @@ def test_dali_works_on_the_gpu_that_the_network_is_on(device, number):
     assert run.device_id == number
 
 
-@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3", "vgg11+tiny"])
 def test_no_gradient_of_a_deterministic_training_is_that_of_torchs_adaptive_pooling(name):
-    recipe = recipes.get(name)
+    recipe = recipes.get(name.removesuffix("+tiny"))
+    recipe = tiny(recipe, 10) if name.endswith("+tiny") else recipe
     network = build(recipe.model, recipe.regularization)
     pool_deterministically(network)
     answer = network(torch.zeros(2, 3, *[recipe.data.geometry.size] * 2))
@@ -188,3 +190,12 @@ def test_no_gradient_of_a_deterministic_training_is_that_of_torchs_adaptive_pool
         nodes |= found
         waiting += found
     assert not [node.name() for node in nodes if "AdaptiveAvgPool" in node.name()]
+
+
+def test_a_deterministic_vgg_sees_small_images_as_the_plain_one_does():
+    recipe = tiny(recipes.get("vgg11"), 10)
+    network = build(recipe.model, recipe.regularization).eval()
+    images = torch.randn(2, 3, 96, 64)
+    expected = network(images)
+    pool_deterministically(network)
+    torch.testing.assert_close(network(images), expected)
