@@ -1,11 +1,12 @@
-"""Commands as processes of their own that begin where the imports end.
+"""Commands as processes of their own, which can be killed, limited and interrupted like any.
 
-A server that has imported torch and DALI forks each of them, so a test does not pay five seconds a
-start. What runs is `pipeline.cli.main`, in a process that can be killed, limited and interrupted like any.
+`Started` begin where the imports end: a server that has imported torch and DALI forks each of them, so a test
+does not pay five seconds a start. What runs is `pipeline.cli.main`.
 """
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -46,6 +47,30 @@ class Started:
             self.kill()
             raise AssertionError(f"it did not end within {seconds:g} s:\n{self.output.read_text()}")
         return self._process.exitcode, self.output.read_text()
+
+
+class Cold:
+    """A command as people start it, imports and all; a GPU is for such alone. Used as `Started` is."""
+
+    def __init__(self, arguments, output):
+        self.output = Path(output)
+        with open(output, "w") as file:
+            command = [sys.executable, "-m", "pipeline.cli", *map(str, arguments)]
+            self._process = subprocess.Popen(command, stdout=file, stderr=file)
+
+    def is_alive(self):
+        return self._process.poll() is None
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+    def wait(self, seconds=DEADLINE):
+        try:
+            return self._process.wait(seconds), self.output.read_text()
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"it did not end within {seconds:g} s:\n{self.output.read_text()}") from None
 
 
 def wait_until(condition, started, seconds=DEADLINE):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import Started, wait_until
+from accelerate.state import AcceleratorState
+from commands import Cold, wait_until
 from run_results import losses, weights
 
 import recipes
@@ -40,7 +41,7 @@ def train_of(digits, device):
 
 
 def finished(command, folder):
-    code, text = Started(command, folder / "output").wait(DEADLINE)
+    code, text = Cold(command, folder / "output").wait(DEADLINE)
     assert code == 0, text
     return text
 
@@ -52,7 +53,7 @@ def test_a_deterministic_run_that_was_killed_ends_with_the_weights_of_an_unbroke
     options = ("--deterministic", "--checkpoint-every", "3")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finished(train_of(recipe, whole, *options), tmp_path)
-    started = Started(train_of(recipe, broken, *options), tmp_path / "output")
+    started = Cold(train_of(recipe, broken, *options), tmp_path / "output")
     seventh = broken / "checkpoints" / "step-000000009.safetensors"
     assert wait_until(seventh.exists, started, DEADLINE), started.output.read_text()
     started.kill()
@@ -123,6 +124,7 @@ def plan_of(name, device, **changes):
     ],
 )
 def test_a_step_never_waits_for_the_gpu(name, device):
+    AcceleratorState._reset_state(reset_partial_state=True)  # of the test before
     plan = plan_of(name, device)
     trained = prepare_training(plan, start_accelerator(plan))
     batches = [noise_batch(plan, plan.stages[0].image_size, trained.accelerator.device) for _ in range(3)]
