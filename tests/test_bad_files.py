@@ -12,6 +12,7 @@ from sklearn.datasets import load_sample_images
 
 from data_prep.folder import prepare_folder
 from pipeline.data.bad_files import list_in, replaced_images
+from pipeline.data.feed import lacks_its_end
 from pipeline.data.loader import EvalLoader, Shard, TrainLoader
 from pipeline.data.manifest import Manifest
 from pipeline.data.sampling import epoch_order
@@ -235,6 +236,32 @@ def test_a_truncated_file_serves_above_the_cut_and_is_replaced_below_in_every_ru
     assert any(served)
     assert not all(served)
     assert all(got == its or (its[0] in cut and got[0] == its[0] + 1) for got, its in pairs)
+
+
+def test_a_file_that_is_cut_short_never_serves_where_a_gpu_would_make_grey_of_the_rest(tree, sound):
+    split, cut = train_split(tree), set(range(0, IMAGES, 3))
+    for index in cut:
+        content = split.path(index).read_bytes()
+        split.path(index).write_bytes(content[: len(content) * 9 // 10])
+    run = loader(tree, SMALL_CROPS)
+    run._feed._on_gpu = True  # as far as this is concerned
+    mine, intact = (seen(one) for one in (run, loader(sound, SMALL_CROPS)))
+    pairs = [pair for step in intact for pair in zip(mine[step], intact[step], strict=True)]
+    assert all((got[0] == its[0] + 1) if its[0] in cut else got == its for got, its in pairs)
+    assert set(run.bad_files) == cut
+
+
+def test_only_a_jpeg_without_its_last_marker_may_be_cut_short():
+    whole = encoded(picture(0), "JPEG")
+    for content, lacks in (
+        (whole, False),
+        (whole + bytes(500), False),
+        (whole[:-2], True),
+        (whole[: len(whole) // 2], True),
+        (encoded(picture(0), "PNG"), False),
+        (b"", False),
+    ):
+        assert lacks_its_end(np.frombuffer(content, np.uint8)) is lacks
 
 
 @pytest.mark.parametrize(

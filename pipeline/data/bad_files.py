@@ -4,7 +4,7 @@ The rule of training. A draw whose window does not decode is replaced by the dra
 manifest, with that image's label, and so on until one decodes. Whether a window decodes is a property of
 the file, so what replaces it is a function of (seed, epoch, index, repeat) alone: the same at any world
 size, after a resume, and whether or not the file was met before. A file that is cut short may serve where
-a window lies above the cut, and be replaced where it does not.
+a window lies above the cut, and be replaced where it does not; on a GPU it is always replaced.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from pipeline.data.storage import Reading, Storage
 from pipeline.errors import Top1Error
 
 _CHUNKS_AHEAD = 2  # read while DALI makes those before
+_LAST_BYTES = 1024  # of a file, where the marker is looked for that ends a JPEG
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Feed:
         self._storage = Storage(split)
         self._runner = Runner(graph, device, most_images)
         self._decoder = _Decoder(graph.decoding, device)
+        self._on_gpu = device.device_id is not None
         # Looked at before they are fed again. What comes out does not depend on it.
         self._suspects: set[int] = set()
 
@@ -98,7 +100,7 @@ class Feed:
         doubtful = [
             slot
             for slot, (index, content) in enumerate(zip(indices, chunk.contents, strict=True))
-            if index in self._suspects or not len(content)
+            if index in self._suspects or not len(content) or (self._on_gpu and lacks_its_end(content))
         ]
         self._mend(chunk, doubtful)
         return chunk
@@ -135,10 +137,21 @@ class Feed:
     def _decodable(self, index: int, draw: Draw) -> Content:
         """Return the content of the one image of `draw` as DALI decodes it. Raises one of DAMAGE."""
         content = self._storage.read(index)
+        if self._on_gpu and lacks_its_end(content):
+            as_bitmap(content, tuple(self._split.sizes[index].tolist()))  # for what it raises
         if self._decoder.decodes(content, self._windows(draw)):
             return content
         self._suspects.add(index)
         return as_bitmap(content, tuple(self._split.sizes[index].tolist()))
+
+
+def lacks_its_end(content: Content) -> bool:
+    """Whether this is a JPEG without the marker that ends one, which may have something after it.
+
+    A GPU makes grey of what is missing of such a file and says nothing (nvJPEG 13.3); Pillow refuses it.
+    """
+    begins_as_one = content[:2].tobytes() == b"\xff\xd8"
+    return begins_as_one and b"\xff\xd9" not in content[-_LAST_BYTES:].tobytes()
 
 
 class _Decoder:
