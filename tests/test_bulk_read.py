@@ -1,6 +1,7 @@
 """Many files in one call, and which are plain JPEGs: beside Python's own reading and DALI's parser."""
 
 import io
+import os
 import random
 
 import numpy as np
@@ -89,30 +90,40 @@ def test_files_are_read_as_python_reads_them(small_data):
     assert [c.tobytes() for c in contents] == [split.path(int(i)).read_bytes() for i in indices]
 
 
-def test_what_cannot_be_opened_has_no_file(tmp_path):
+SIZE = np.array([[SIDE, SIDE]], np.int32)
+
+
+def test_what_cannot_be_opened_has_no_file_and_is_no_plain_image(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "empty").touch()
-    (tmp_path / "whole").write_bytes(b"12345")
+    (tmp_path / "whole").write_bytes(ORIGINALS[0])
     names = [b"folder", b"empty", b"missing", b"whole"]
     offsets = np.cumsum([0, *map(len, names)])
     text = np.frombuffer(b"".join(names), np.uint8)
     root = np.frombuffer(f"{tmp_path}/".encode(), np.uint8)
     files, counts = bulk_read.open_files(root, text, offsets, np.arange(4))
-    assert counts[1:].tolist() == [0, 0, 5]
+    assert counts[1:].tolist() == [0, 0, len(ORIGINALS[0])]
     assert files[1:3].tolist() == [bulk_read.NO_FILE] * 2
-    given, into = files.copy(), np.zeros(counts.sum(), np.uint8)
-    bulk_read.read_pieces(files, np.zeros(4, np.int64), counts, into)
-    bulk_read.close_files(given)
-    assert (files == bulk_read.NO_FILE).tolist() == [True, True, True, False]
-    assert into[-5:].tobytes() == b"12345"
+    into, sizes = np.zeros(counts.sum(), np.uint8), SIZE.repeat(4, 0)
+    plain = bulk_read.read_pieces(files, np.zeros(4, np.int64), counts, sizes, True, into)
+    assert plain.tolist() == [False, False, False, True]
+    assert into[-len(ORIGINALS[0]) :].tobytes() == ORIGINALS[0]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(files[3])  # it was closed
 
 
-def test_a_file_that_is_shorter_than_its_index_says_has_no_file(tmp_path):
-    path = tmp_path / "pack"
-    path.write_bytes(b"0123456789")
+def test_a_file_that_is_shorter_than_its_index_says_is_no_plain_image(tmp_path):
+    content, path = ORIGINALS[0], tmp_path / "pack"
+    path.write_bytes(3 * content[:-1])
+    count = len(content) - 1
     with path.open("rb") as pack:
         files = np.array([pack.fileno()] * 3)
-        counts, into = np.array([4, 4, 4]), np.zeros(12, np.uint8)
-        bulk_read.read_pieces(files, np.array([0, 4, 8]), counts, into)
-    assert (files == bulk_read.NO_FILE).tolist() == [False, False, True]
-    assert into[:8].tobytes() == b"01234567"
+        offsets, counts, into = (
+            count * np.arange(3),
+            np.array([count, count, count + 1]),
+            np.zeros(3 * count + 1, np.uint8),
+        )
+        plain = bulk_read.read_pieces(files, offsets, counts, SIZE.repeat(3, 0), False, into)
+        os.fstat(pack.fileno())  # it was not closed
+    assert plain.tolist() == [True, True, False]
+    assert into[: 2 * count].tobytes() == 2 * content[:-1]

@@ -69,43 +69,33 @@ def open_files(root: Bytes, text: Bytes, offsets: Numbers, indices: Numbers) -> 
 
 
 @_jit
-def read_pieces(files: Numbers, offsets: Numbers, counts: Numbers, into: Bytes) -> None:
+def read_pieces(
+    files: Numbers, offsets: Numbers, counts: Numbers, sizes: NDArray[np.int32], close: bool, into: Bytes
+) -> NDArray[np.bool_]:
     """Read `counts` bytes from `offsets` of each file into `into`, one piece after the other.
 
-    One that cannot be read in full has NO_FILE for its descriptor afterwards.
+    Returns which could be read in full and are plain JPEGs (`is_plain_jpeg`) of `sizes`, (N, 2), height and
+    width. close: the files, too.
     """
+    plain = np.zeros(len(files), np.bool_)
     first = 0
     for number in range(len(files)):
-        filled = 0
-        while files[number] != NO_FILE and filled < counts[number]:
+        file, filled = files[number], 0
+        while file != NO_FILE and filled < counts[number]:
             got = _pread(
-                files[number],
+                file,
                 into.ctypes.data + first + filled,
                 counts[number] - filled,
                 offsets[number] + filled,
             )
             if got <= 0:
-                files[number] = NO_FILE
+                break
             filled += got
-        first += counts[number]
-
-
-@_jit
-def close_files(files: Numbers) -> None:
-    """Close the open ones of `files`."""
-    for file in files:
-        if file != NO_FILE:
+        if file != NO_FILE and close:
             _close(file)
-
-
-@_jit
-def are_plain_jpegs(pieces: Bytes, counts: Numbers, sizes: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """For pieces that lie one after the other, `is_plain_jpeg`; sizes: (N, 2), height and width."""
-    plain = np.empty(len(counts), np.bool_)
-    first = 0
-    for number in range(len(counts)):
-        piece = pieces[first : first + counts[number]]
-        plain[number] = is_plain_jpeg(piece, sizes[number, 0], sizes[number, 1])
+        if file != NO_FILE and filled == counts[number]:
+            piece = into[first : first + counts[number]]
+            plain[number] = is_plain_jpeg(piece, sizes[number, 0], sizes[number, 1])
         first += counts[number]
     return plain
 

@@ -27,7 +27,10 @@ from pipeline.data.split import Flag, Pack, Split
 from pipeline.errors import Top1Error
 
 _THREADS = 16  # they wait for storage more than they work: at 10 ms a read, 1,600 images a second
-_IMAGES_PER_TASK = 8  # fewer tasks than images: a task costs about as much as a read from the page cache
+# A task costs about as much as a read from the page cache, and the interpreter's lock goes around among all
+# threads for each; but what is read ahead, two or three batches, is to keep all threads busy.
+_TASKS_PER_BATCH = 8
+_IMAGES_PER_TASK = 8, 32  # at least, at most
 
 # CMYK too: that DALI turns it into RGB as Pillow does is only known of its CPU decoder (2.4).
 _BY_PILLOW = Flag.BY_PILLOW | Flag.CMYK
@@ -62,9 +65,8 @@ class Storage:
 
     def read_ahead(self, indices: Indices) -> Reading:
         """Begin to read some images."""
-        parts = (
-            indices[first : first + _IMAGES_PER_TASK] for first in range(0, len(indices), _IMAGES_PER_TASK)
-        )
+        count = int(np.clip(len(indices) // _TASKS_PER_BATCH, *_IMAGES_PER_TASK))
+        parts = (indices[first : first + count] for first in range(0, len(indices), count))
         return Reading([self._pool.submit(self._read_each, part) for part in parts])
 
     def read(self, index: int) -> Content:
@@ -84,12 +86,9 @@ class Storage:
         """Return the contents of some images: plain JPEGs all at once, what is not one on its own."""
         files, offsets, counts = self._opened(indices)
         pieces = self._buffers.take(int(counts.sum()))
-        given = files.copy()
-        bulk_read.read_pieces(files, offsets, counts, pieces)
-        if self._split.pack is None:
-            bulk_read.close_files(given)
-        plain = bulk_read.are_plain_jpegs(pieces, counts, self._split.sizes[indices])
-        plain &= (files != bulk_read.NO_FILE) & (self._split.flags[indices] & _BY_PILLOW == 0)
+        opened = self._split.pack is None
+        plain = bulk_read.read_pieces(files, offsets, counts, self._split.sizes[indices], opened, pieces)
+        plain &= self._split.flags[indices] & _BY_PILLOW == 0
         ends = np.cumsum(counts).tolist()
         return [
             pieces[end - count : end] if good else self._read_or_nothing(index)
