@@ -71,9 +71,10 @@ def forecast(plan: Plan, measured: Measured, image_bytes: float, checkpoint_byte
     training = sum(count / rate for count, rate in zip(counts, rates, strict=True))
     starting = sum(row["first_step_seconds"] for row in measured["rows"])
     evaluation = measured["evaluation"]
-    rate = evaluation["images"] / evaluation["seconds"] * plan.gpus
+    start = evaluation.get("start_seconds", 0.0)  # of answers from before it was measured
+    rate = evaluation["images"] / (evaluation["seconds"] - start) * plan.gpus
     passes, views = _passes(plan)
-    evaluating = plan.data.val_images * views / rate
+    evaluating = passes * start + plan.data.val_images * views / rate
     seconds = training + starting + evaluating
     return Forecast(
         train_seconds=training,

@@ -56,6 +56,15 @@ def test_a_forecast_is_the_arithmetic_of_what_was_measured():
     assert found.checkpoints == 90
 
 
+def test_every_evaluation_begins_anew_which_is_no_part_of_its_rate():
+    plan = plan_of("resnet50@goyal2017", gpus=2)
+    answer = answer_of(plan.recipe.name, [224])
+    passes = forecast.forecast(plan, answer, 1, 1).evaluation_seconds / 25
+    answer["evaluation"] |= {"seconds": 3.0, "start_seconds": 2.0}  # 1000 images a second after that
+    found = forecast.forecast(plan, answer, 1, 1)
+    assert found.evaluation_seconds == pytest.approx(passes * (2.0 + 50_000 / 2000))
+
+
 def test_weights_and_their_average_are_both_measured_and_views_take_as_long_as_their_number():
     plan = plan_of("efficientnetv2_s")
     sizes = [stage.image_size for stage in plan.stages]

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from pipeline.bench.training_feeds import ENDLESS, Batches, Told, feed_of, plan_of, read_told
 from pipeline.bench.training_loops import open_top1
+from pipeline.data.split import Split
 from pipeline.gpu import peak_memory_gib, settled
 from pipeline.plan import Plan
 from pipeline.progressive import Stage
@@ -81,13 +83,31 @@ def staged(told: Told) -> Plan:
 
 
 def evaluated(run: Run) -> dict[str, Any]:
-    """Return how long the recipe's validation takes over the images there are, start to end."""
-    evaluation, split = run.plan.recipe.validation, run.manifest.split("train")
-    measure_on(run, evaluation, split, len(split))  # what is compiled or chosen is so in the first
+    """Return how long the recipe's validation takes over the images there are, start to end.
+
+    start_seconds: of them, until images go through, as two evaluations of different length tell; a whole
+    validation set is measured once as often.
+    """
+    split = run.manifest.split("train")
+    first = split.take(
+        np.arange(min(len(split), max(32, run.plan.micro_batch)))
+    )  # a batch, as `measure_on` has it
+    _evaluation_seconds(run, split)  # what is compiled or chosen is so in the first
+    short, whole = (_evaluation_seconds(run, some) for some in (first, split))
+    images, more = len(split), len(split) - len(first)
+    start = max(0.0, whole - images * (whole - short) / more) if more and whole > short else 0.0
+    return {
+        "protocol": run.plan.recipe.validation.protocol,
+        "images": images,
+        "seconds": whole,
+        "start_seconds": start,
+    }
+
+
+def _evaluation_seconds(run: Run, split: Split) -> float:
     start = settled(run.accelerator.device)
-    measure_on(run, evaluation, split, len(split))
-    seconds = settled(run.accelerator.device) - start
-    return {"protocol": evaluation.protocol, "images": len(split), "seconds": seconds}
+    measure_on(run, run.plan.recipe.validation, split, len(split))
+    return settled(run.accelerator.device) - start
 
 
 def main() -> None:
