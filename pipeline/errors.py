@@ -28,6 +28,18 @@ def in_short(error: BaseException) -> str:
     return str(error) if isinstance(error, Top1Error) else f"{type(error).__name__}: {error}"
 
 
+# torch's, of a GPU and of the CPU, cuBLAS's and cuDNN's, DALI's. Of each a RuntimeError.
+_OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate ", "cuda allocation failed")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was no more memory, whichever library it is of."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in said for words in _OUT_OF_MEMORY)
+    )
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return `; did you mean X or Y?` for the names closest to `word`, or a full stop."""
     close = difflib.get_close_matches(word, list(words), n=3, cutoff=0.5)

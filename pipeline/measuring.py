@@ -15,7 +15,7 @@ from pipeline.blacklist import Blacklist, read_blacklist, without
 from pipeline.data.loader import EvalLoader
 from pipeline.data.manifest import Manifest
 from pipeline.dense import form_of
-from pipeline.errors import Top1Error, UsageError
+from pipeline.errors import Top1Error, UsageError, is_out_of_memory
 from pipeline.evaluate import Member, Score, evaluate
 from pipeline.models import build
 from pipeline.protocols import nearest_protocol
@@ -88,9 +88,9 @@ def member_of(network: nn.Module, normalize: Normalize, evaluation: Evaluation, 
 def _try_out(form: nn.Module, images: torch.Tensor) -> None:
     try:
         form(images)
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         raise Top1Error(
             f"the network takes no images of {images.shape[-1]} pixels: {str(error).splitlines()[0]}. Choose "
             "another crop for --protocol."

@@ -9,17 +9,19 @@ from pathlib import Path
 import torch
 
 from pipeline import machine
-from pipeline.errors import CrashError
+from pipeline.errors import CrashError, is_out_of_memory
 from pipeline.plan import Plan, micro_batches
 from pipeline.progressive import stage_at
 
 
 @contextlib.contextmanager
 def told_where_it_ends(plan: Plan, folder: Path, step: int, device: torch.device) -> Iterator[None]:
-    """Raise CrashError instead of torch's error where a pass of a step (from 0) needs more than there is."""
+    """Raise CrashError instead of a library's error where a pass of a step (from 0) needs too much."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         smaller = [m for m in micro_batches(plan.recipe, plan.gpus) if m < plan.micro_batch]
         advice = (
             f"`top1 requeue {folder} --micro-batch {max(smaller)}` (--local where no SLURM runs it) goes on "

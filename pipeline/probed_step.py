@@ -7,9 +7,8 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from pipeline.accelerator import start_accelerator
+from pipeline.errors import is_out_of_memory
 from pipeline.gpu import settled
 from pipeline.memory import name_of, total_gib, used_gib
 from pipeline.noise import noise_batch
@@ -35,7 +34,9 @@ def main() -> None:
             train_step(trained, stage.first_step, parts)
             found["seconds"] = settled(device) - start
         found["memory_gib"] = used_gib(device)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         found["out_of_memory"] = True
     print(json.dumps(found), file=answers)
 

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch.profiler import ProfilerActivity, profile, record_function, schedule
 
+from pipeline.errors import is_out_of_memory
 from pipeline.say import say
 
 FOLDER = "profile"
@@ -70,7 +71,7 @@ def _remembered_memory(path: Path, device: torch.device) -> Iterator[None]:
         yield
     except Exception as error:
         # In a step it is the cause of the sentence that says what to do (`memory.told_where_it_ends`).
-        if any(isinstance(one, torch.OutOfMemoryError) for one in (error, error.__cause__)):
+        if any(one and is_out_of_memory(one) for one in (error, error.__cause__)):
             torch.cuda.memory._dump_snapshot(str(path))
         raise
     finally:

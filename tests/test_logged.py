@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -123,3 +124,41 @@ def test_memory_that_runs_out_in_a_step_of_a_run_is_told_too(tmp_path, monkeypat
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 42.00 GiB.")
     assert (tmp_path / "profile" / "out-of-memory.rank-3.pickle").exists()
+
+
+def raising(text):
+    def cause():
+        raise RuntimeError(text)
+
+    return cause
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        lambda: torch.zeros(2**55),
+        lambda: np.zeros(2**55),
+        # As the libraries of a GPU have it: torch 2.15 (of the driver, cuBLAS, cuDNN) and DALI 2.4.
+        raising("CUDA error: out of memory"),
+        raising("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        raising("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        raising("CUDA allocation failed"),
+        raising("Can't allocate 37748736 bytes on device 0."),
+    ],
+)
+def test_memory_that_runs_out_is_told_whichever_library_it_ran_out_in(cause, tmp_path):
+    plan = make_plan(recipes.get("lenet5"), MNIST, id="one", seed=0, threads=1)
+    with (
+        pytest.raises(CrashError, match=r"memory ran out in step 8, 1 images of 32 pixels a pass"),
+        told_where_it_ends(plan, tmp_path, 7, torch.device("cpu")),
+    ):
+        cause()
+
+
+def test_an_error_that_is_not_of_memory_stays_what_it_is(tmp_path):
+    plan = make_plan(recipes.get("lenet5"), MNIST, id="one", seed=0, threads=1)
+    with (
+        pytest.raises(RuntimeError, match="shape"),
+        told_where_it_ends(plan, tmp_path, 7, torch.device("cpu")),
+    ):
+        torch.ones(2, 3).view(4)

@@ -22,7 +22,7 @@ from pipeline.data.pillow import DAMAGE, Content, as_bitmap
 from pipeline.data.runner import Images, Runner
 from pipeline.data.split import Split
 from pipeline.data.storage import Reading, Storage
-from pipeline.errors import Top1Error
+from pipeline.errors import Top1Error, is_out_of_memory
 
 _CHUNKS_AHEAD = 2  # read while DALI makes those before
 _LAST_BYTES = 1024  # of a file, where the marker is looked for that ends a JPEG
@@ -80,9 +80,11 @@ class Feed:
                 for images in self._runner.run(rows()):
                     yield made.popleft(), images
                 return
-            except RuntimeError:  # DALI raises no other kind; where no file is at fault it goes on its way
-                if not any(self._mend(chunk, range(len(chunk.contents))) for chunk in made):
-                    raise
+            except RuntimeError as error:  # DALI raises no other kind
+                if is_out_of_memory(error) or not any(
+                    self._mend(chunk, range(len(chunk.contents))) for chunk in made
+                ):
+                    raise  # where no file is at fault it goes on its way
 
     def _read(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """Yield chunks with their contents, some chunks later than they are asked to be read."""
