@@ -128,8 +128,8 @@ def test_environment_variables_are_read_by_the_launching_side_only():
         for m, path in MODULES.items()
         if "os.environ" in path.read_text() and m.startswith(("recipes", "pipeline"))
     }
-    # tracking sets MLflow's own variables in its process, serve in that of the server it starts, the package one
-    # that CUDA reads when it begins.
+    # tracking sets MLflow's own variables in its process, serve in that of the server it starts, the package
+    # one that CUDA reads when it begins.
     launching = {f"pipeline.commands.{name}" for name in ("run", "evaluate", "book")}
     assert reading <= launching | {"pipeline.tracking", "pipeline.serve", "pipeline"}
 
