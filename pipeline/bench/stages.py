@@ -49,10 +49,11 @@ def stages_text(answer: Mapping[str, Any]) -> str:
         for row in answer["rows"]
     ]
     evaluation = answer["evaluation"]
-    start = evaluation.get("start_seconds", 0.0)  # of answers from before it was measured
+    start = evaluation.get("start_seconds")  # not in answers from before it was measured
+    after = "" if start is None else f" after {start:.2f} s"
     evaluated = (
         f"evaluation  {evaluation['protocol']}: "
-        f"{evaluation['images'] / (evaluation['seconds'] - start):.0f} images/s after {start:.2f} s, "
+        f"{evaluation['images'] / (evaluation['seconds'] - (start or 0.0)):.0f} images/s{after}, "
         f"{evaluation['images']} in {evaluation['seconds']:.2f} s"
     )
     return f"{facts_text(answer['machine'])}\n\n{table([head, *rows], right=range(7))}\n\n{evaluated}"
