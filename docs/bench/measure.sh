@@ -24,9 +24,10 @@ cpu)
 gpu)
     bench loader --device cuda --randaugment --images 5120 --batch 256 --sizes 224 128 300 --peers timm
     for compile in no yes; do
-        bench train resnet50@goyal2017 --batch 256 --steps 20 --rounds 6 --compile $compile --peers timm
+        # Rounds of more steps than timm's workers have batches ready.
+        bench train resnet50@goyal2017 --batch 256 --steps 60 --rounds 10 --compile $compile --peers timm
     done
-    bench step resnet50@goyal2017 --batch 256 --images 256 --steps 20 --rounds 6 --compile no
+    bench step resnet50@goyal2017 --batch 256 --images 256 --steps 20 --rounds 10 --compile no
     bench stages resnet50@goyal2017 --batch 256
     bench stages efficientnetv2_s --batch 128
     bench stages alexnet --batch 128
