@@ -64,8 +64,22 @@ def join(task: Task, folder: Path, cuda: bool, step_seconds: float = STEP_SECOND
     # With gloo every process is here now. NCCL meets the others at the first collective, and not before.
     store.set(f"{_HERE}/{task.rank}", "")
     if task.rank == 0:
-        store.wait([f"{_HERE}/{rank}" for rank in range(task.world)], timedelta(seconds=startup))
+        _wait_for_all(store, task.world, startup)
         path.unlink(missing_ok=True)
+
+
+def _wait_for_all(store: Any, world: int, seconds: float) -> None:
+    """Wait until every process has come. Raises TimeoutError, naming those that have not."""
+    from torch.distributed import DistStoreError
+
+    names = [f"{_HERE}/{rank}" for rank in range(world)]
+    try:
+        store.wait(names, timedelta(seconds=seconds))
+    except DistStoreError:
+        missing = ", ".join(str(rank) for rank, name in enumerate(names) if not store.check([name]))
+        raise TimeoutError(
+            f"of {world} processes these did not come within {seconds:.0f} s: {missing}. Their logs say why."
+        ) from None
 
 
 def address_of_this_node(task: Task) -> str:

@@ -99,21 +99,32 @@ def test_only_the_store_that_knows_the_secret_is_joined(tmp_path):
         assert time.monotonic() - start < 5
 
 
-def test_a_process_that_comes_late_finds_the_others_where_the_group_does_not_wait_for_it(
-    tmp_path, monkeypatch
-):
-    # As NCCL's, which meets the others at the first collective.
+@pytest.fixture
+def two_tasks(monkeypatch):
+    """Two tasks of a group that does not wait for its members, as NCCL's, which meet at a collective."""
     monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_, **__: None)
-    monkeypatch.setenv("TOP1_STARTUP_SECONDS", "10")
     for name in ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "")
-    first, late = (Task(rank=r, world=2, local_rank=r, local_world=2, launch="1.0.0") for r in range(2))
+    return [Task(rank=r, world=2, local_rank=r, local_world=2, launch="1.0.0") for r in range(2)]
+
+
+def test_a_process_that_comes_late_finds_the_others_where_the_group_does_not_wait_for_it(
+    two_tasks, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TOP1_STARTUP_SECONDS", "10")
+    first, late = two_tasks
     with ThreadPoolExecutor(1) as pool:
         joined = pool.submit(join, first, tmp_path, cuda=False)
         time.sleep(1)
         join(late, tmp_path, cuda=False)
         joined.result()
     assert not (tmp_path / "logs" / "rendezvous-1.0.0").exists()
+
+
+def test_a_process_that_does_not_come_is_named(two_tasks, tmp_path, monkeypatch):
+    monkeypatch.setenv("TOP1_STARTUP_SECONDS", "1")
+    with pytest.raises(TimeoutError, match="of 2 processes these did not come within 1 s: 1"):
+        join(two_tasks[0], tmp_path, cuda=False)
 
 
 def test_an_error_in_a_folder_that_is_gone_stays_the_error_that_is_told(tmp_path):
