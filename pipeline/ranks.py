@@ -38,7 +38,7 @@ def join(device: str, world: int, threads: int) -> Ranks:
     cuda = torch.cuda.is_available() and device != "cpu"
     if world == 1:
         where = torch.device("cuda", 0) if cuda else torch.device("cpu")
-        return Ranks(0, 1, where, 0 if cuda else None, lambda total: total)
+        return Ranks(0, 1, where, number_of(where), lambda total: total)
     from accelerate import Accelerator
     from accelerate.utils import InitProcessGroupKwargs
 

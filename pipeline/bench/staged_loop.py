@@ -89,12 +89,11 @@ def evaluated(run: Run) -> dict[str, Any]:
     validation set is measured once as often.
     """
     split = run.manifest.split("train")
-    first = split.take(
-        np.arange(min(len(split), max(32, run.plan.micro_batch)))
-    )  # a batch, as `measure_on` has it
+    batch = min(len(split), max(32, run.plan.micro_batch))  # as `measure_on` has it
+    first = split.take(np.arange(batch))
     _evaluation_seconds(run, split)  # what is compiled or chosen is so in the first
     short, whole = (_evaluation_seconds(run, some) for some in (first, split))
-    images, more = len(split), len(split) - len(first)
+    images, more = len(split), len(split) - batch
     start = max(0.0, whole - images * (whole - short) / more) if more and whole > short else 0.0
     return {
         "protocol": run.plan.recipe.validation.protocol,

@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
-from test_bad_files import BAD, BATCH, IMAGES, ODD, WHOLE, damage, encoded, loader, picture, write_tree
+from test_bad_files import BAD, BATCH, IMAGES, ODD, SIDE, WHOLE, damage, encoded, loader, picture, write_tree
 
 from pipeline.data.loader import EvalLoader
 from pipeline.data.manifest import Manifest
@@ -14,7 +14,6 @@ from pipeline.errors import Top1Error
 from recipes.schema import Evaluation
 
 GPU = None if os.environ.get("TOP1_TEST_DEVICE") == "cpu" else 0
-SIDE = 64
 SQUARE = Evaluation(SIDE, (SIDE,))
 
 
